@@ -1,0 +1,61 @@
+"""What the tests share: a real Postgres and databases made for one test module."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from demo.postgres import Cluster, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A superuser's address of a Postgres 18 server.
+
+    `THROUGHLINE_TEST_POSTGRES` names a running one; without it an embedded server
+    is started for the session and deleted after it.
+    """
+    given = os.environ.get("THROUGHLINE_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    home = Path(tempfile.mkdtemp(prefix="throughline-test-"))
+    cluster = Cluster(home, free_port(), secrets.token_hex(8))
+    cluster.start(fsync="off", shared_buffers="256MB", max_wal_size="4GB")
+    try:
+        yield cluster.dsn()
+    finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def database(postgres: str) -> Iterator[str]:
+    """A superuser's address of an empty database, dropped after the module."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield psycopg.conninfo.make_conninfo(postgres, dbname=name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+        )
