@@ -1,0 +1,1 @@
+"""What the tasks of the line do, as plain functions that need no Airflow."""
