@@ -1,0 +1,1 @@
+"""A fictional company with a seed, served through the vendors' own APIs."""

@@ -1,0 +1,161 @@
+"""What the face of an API is: a request in, a response out, no sockets.
+
+A connector's `simulator.py` holds one class `Simulator(Face)`; `simulator.server`
+puts it on a port. Tests may call `handle` directly.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+DEMO_TOKEN = "demo-token"  # noqa: S105 - a fictional company has a fictional token
+
+
+class Headers(Mapping[str, str]):
+    """Header names compare without case; the first spelling given is kept."""
+
+    def __init__(self, items: Mapping[str, str] | None = None) -> None:
+        self._items: dict[str, tuple[str, str]] = {}
+        for name, value in (items or {}).items():
+            self._items.setdefault(name.lower(), (name, value))
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._items
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"
+
+
+@dataclass
+class Request:
+    """One HTTP request as a face sees it.
+
+    `path` starts with "/" and has no `/<source>` in front; `query` keeps every value
+    of a repeated name, blank ones too.
+    """
+
+    method: str
+    path: str
+    query: dict[str, list[str]] = field(default_factory=dict)
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            self.headers = Headers(self.headers)
+
+    def param(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def json(self) -> Any:
+        """The body as JSON; an empty body is None. Raises ValueError when broken."""
+        return json.loads(self.body) if self.body.strip() else None
+
+
+@dataclass
+class Response:
+    """One HTTP answer; the server adds length, date and connection headers."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer with a JSON body in UTF-8, Cyrillic unescaped."""
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    given = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
+    return Response(status, given, body)
+
+
+def text_response(
+    text: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = "text/plain; charset=utf-8",
+) -> Response:
+    """An answer with a text body in UTF-8 (TSV, HTML, XML by `content_type`)."""
+    return Response(
+        status, {"Content-Type": content_type, **(headers or {})}, text.encode()
+    )
+
+
+@dataclass
+class Options:
+    """How the APIs behave; one object shared by the server and all faces.
+
+    `now` is the clock of the simulated world (aware; moving it changes what faces
+    answer). `wait_seconds` (at most 1) is how long queued work takes: a report, a log
+    request. `page_sizes` lowers a source's page size, `page_size` that of all.
+    `rate_limits` turns the vendors' limits on. `tokens` gives a source its accepted
+    token; without one it is `demo-token`. `gzip` compresses answers when the client
+    accepts it. `latency_seconds` is slept before each answer.
+    """
+
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    wait_seconds: float = 0.0
+    page_size: int | None = None
+    page_sizes: dict[str, int] = field(default_factory=dict)
+    rate_limits: bool = False
+    tokens: dict[str, str] = field(default_factory=dict)
+    gzip: bool = False
+    latency_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.now.tzinfo is None:
+            raise ValueError("Options.now must be aware: give it a time zone")
+        if not 0 <= self.wait_seconds <= 1:
+            raise ValueError("Options.wait_seconds must be between 0 and 1")
+
+    def token(self, source: str) -> str:
+        """The token this source accepts."""
+        return self.tokens.get(source, DEMO_TOKEN)
+
+    def rows_per_page(self, source: str, vendor_size: int) -> int:
+        """The page size of a source: the vendor's own unless a test lowers it."""
+        return min(vendor_size, self.page_sizes.get(source, self.page_size or 10**9))
+
+
+class Face(ABC):
+    """One vendor's API over the simulated company.
+
+    `handle` may be called from several threads at once.
+    """
+
+    def __init__(self, world: World, options: Options) -> None:
+        self.world = world
+        self.options = options
+
+    @property
+    def view(self) -> World:
+        """The company as the APIs know it at `options.now` (cached between calls)."""
+        return self.world.as_of(self.options.now)
+
+    @abstractmethod
+    def handle(self, request: Request) -> Response:
+        """Answer one request the way the vendor does, errors included."""
+
+    def unauthorized(self, request: Request) -> Response:
+        """What the vendor answers to a token that has run out; faces override it."""
+        return json_response({"error": "unauthorized"}, 401)
