@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,10 @@ from zoneinfo import ZoneInfo
 import psycopg
 import requests
 import typer
-from psycopg import sql
 from rich.console import Console
 
-from demo import airflow, processes, superset
-from demo.postgres import Cluster, PostgresError
+from demo import airflow, databases, processes, superset
+from demo.postgres import Cluster, PostgresError, wheel_binaries
 from demo.settings import LOCAL, ROOT, STATE, DemoError, DemoSettings, port_is_free
 
 app = typer.Typer(
@@ -67,33 +67,11 @@ def check_machine(settings: DemoSettings, with_superset: bool) -> None:
 
 
 def start_postgres(settings: DemoSettings) -> None:
-    """Start the server and make the three databases, each with its owner."""
+    """Start the server, make the databases, prepare the warehouse's roles."""
     cluster = cluster_of(settings)
     cluster.start(shared_buffers="256MB", max_wal_size="2GB", jit="off")
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        for name in ("airflow", "superset", "warehouse"):
-            known = connection.execute(
-                "select true from pg_database where datname = %s", [name]
-            ).fetchone()
-            if name != "warehouse":
-                role = connection.execute(
-                    "select true from pg_roles where rolname = %s", [name]
-                ).fetchone()
-                statement = "alter role {} login password {}"
-                if not role:
-                    statement = "create role {} login password {}"
-                connection.execute(
-                    sql.SQL(statement).format(
-                        sql.Identifier(name), sql.Literal(settings.secret[name])
-                    )
-                )
-            if not known:
-                owner = "postgres" if name == "warehouse" else name
-                connection.execute(
-                    sql.SQL("create database {} owner {}").format(
-                        sql.Identifier(name), sql.Identifier(owner)
-                    )
-                )
+    names = ("airflow", "superset")
+    databases.create(cluster.dsn(), {name: settings.secret[name] for name in names})
     env = {
         **settings.environment(),
         "THROUGHLINE_SUPERUSER_DSN": cluster.dsn("warehouse"),
@@ -168,7 +146,10 @@ def run_dag(settings: DemoSettings, end_date: date) -> None:
 @app.command()
 def up(
     with_superset: bool = typer.Option(
-        True, "--superset/--no-superset", envvar="DEMO_SUPERSET", help="Bring it up too."
+        True,
+        "--superset/--no-superset",
+        envvar="DEMO_SUPERSET",
+        help="Bring it up too.",
     ),
 ) -> None:
     """Start everything, run the pipeline over the simulated company, show the result."""
@@ -259,6 +240,20 @@ def clean() -> None:
     if STATE.exists():
         cluster_of(DemoSettings.load()).destroy()
     shutil.rmtree(LOCAL, ignore_errors=True)
+
+
+@app.command()
+def psql() -> None:
+    """An SQL prompt on the marts, as the role `bi`."""
+    settings = DemoSettings.load()
+    found = shutil.which("psql") or str(wheel_binaries() / "psql")
+    environment = {
+        **os.environ,
+        "PGPASSWORD": settings.secret["bi"],
+        "PGOPTIONS": "-c search_path=marts",
+    }
+    address = f"host=127.0.0.1 port={settings.ports['postgres']} dbname=warehouse"
+    os.execve(found, [found, f"{address} user=bi"], environment)  # noqa: S606
 
 
 @app.command()

@@ -84,7 +84,10 @@ class Client:
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """One call under /api/v2; raises requests.HTTPError."""
         response = self._session.request(
-            method, f"{self._settings.url('airflow')}/api/v2/{path}", timeout=30, **options
+            method,
+            f"{self._settings.url('airflow')}/api/v2/{path}",
+            timeout=30,
+            **options,
         )
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
@@ -137,7 +140,7 @@ class Client:
             try:
                 self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
             except requests.HTTPError as error:
-                if error.response.status_code != 404:
+                if error.response is None or error.response.status_code != 404:
                     raise
                 broken = self.call("GET", "importErrors")["import_errors"]
                 if broken:

@@ -44,7 +44,7 @@ def is_running(name: str) -> bool:
     if not record.exists():
         return False
     saved = json.loads(record.read_text())
-    return _started_at(saved["pid"]) == saved["started_at"]
+    return bool(_started_at(saved["pid"]) == saved["started_at"])
 
 
 def start(name: str, command: Sequence[str], env: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCAL = ROOT / ".local"
 STATE = LOCAL / "demo.json"
 
-ROLES = ("migrator", "loader", "transformer", "publisher", "bi")
+ROLES = ("loader", "transformer", "publisher", "bi")
 PORTS = {"airflow": 8080, "superset": 8088, "postgres": 54329, "simulator": 8099}
 
 

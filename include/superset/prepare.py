@@ -50,9 +50,8 @@ def main() -> None:
     """Bring the database up, make the admin and import the dashboards."""
     app = create_app()
     with app.app_context():
-        from superset import security_manager
-
         import superset.migrations
+        from superset import security_manager
 
         upgrade(directory=str(Path(superset.migrations.__file__).parent))
         security_manager.sync_role_definitions()
