@@ -1,0 +1,1 @@
+"""Connectors: one folder per source, over the one client in `base`."""

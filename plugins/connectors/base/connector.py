@@ -1,0 +1,159 @@
+"""What a connector is: a declaration of streams over one client."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal  # noqa: TC003 - part of the interface
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from connectors.base.batch import Record
+from connectors.base.client import Answer, ApiClient, Auth, Limits
+from connectors.base.connection import ConnectionInfo
+from connectors.base.errors import ConfigError, ConnectorError
+from connectors.base.sources import Account
+from connectors.base.stream import Field, Stream, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from connectors.base.batch import Batch
+
+__all__ = [
+    "Account",
+    "Answer",
+    "ApiClient",
+    "Auth",
+    "ConnectionInfo",
+    "Connector",
+    "Field",
+    "Limits",
+    "NoSettings",
+    "Record",
+    "Stream",
+    "Window",
+]
+
+
+class NoSettings(BaseModel):
+    """For a source that needs no settings of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Connector(ABC):
+    """Base of all connectors; a subclass declares, the base and the client do."""
+
+    name: ClassVar[str]
+    streams: ClassVar[tuple[Stream, ...]]
+    # The vendor's address; another one is refused outside the demo. A host may have
+    # a `*` where each customer has an address of their own ("https://*.example.com").
+    base_url: ClassVar[str]
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+    # Connection fields that are secret: they must be there, and are masked.
+    Secrets: ClassVar[tuple[str, ...]] = ("password",)
+    # What belongs into a connection field and where the owner finds it.
+    connection_help: ClassVar[Mapping[str, str]] = {}
+    # What the owner does when the vendor refuses the token (one sentence).
+    if_refused: ClassVar[str] = "issue a new token and put it into the connection"
+    limits: ClassVar[Limits] = Limits()
+    # Re-read of an entity stream starts this much before the last read's start.
+    overlap: ClassVar[timedelta] = timedelta(hours=1)
+
+    def __init__(
+        self, account: Account, connection: ConnectionInfo, client: ApiClient
+    ) -> None:
+        self.account = account
+        self.connection = connection
+        self.client = client
+        self.settings = self.Settings.model_validate(account.settings)
+
+    # -- what a vendor's folder may say ------------------------------------------
+
+    @classmethod
+    def auth(cls, account: Account, connection: ConnectionInfo) -> Auth:
+        """How requests prove who we are; default: a bearer token in `password`."""
+        del account
+        return Auth(headers={"Authorization": f"Bearer {connection.password}"})
+
+    @classmethod
+    def judge(cls, answer: Answer) -> ConnectorError | None:
+        """An error the vendor hid in an answer (also under HTTP 200), or None.
+
+        Seen for every answer, before the status is judged by the usual rules; raise
+        nothing, return RetriableError or FatalError to overrule them.
+        """
+        del answer
+        return None
+
+    @abstractmethod
+    def pages(
+        self, stream: Stream, window: Window | None, cursor: str | None
+    ) -> Iterator[Batch]:
+        """Yield what the vendor has; returning normally PROVES the answer complete.
+
+        `window` for window streams; `cursor` for entity streams (None: from the start
+        of history). Raises RetriableError or FatalError.
+        """
+
+    def keys(self, stream: Stream) -> Iterator[list[str]]:
+        """Entity streams: every live key, for the sweep of what was deleted."""
+        raise NotImplementedError(f"{self.name}.{stream.name} cannot list its keys")
+
+    def next_cursor(
+        self, stream: Stream, cursor: str | None, started_at: datetime
+    ) -> str | None:
+        """Entity streams: where the next read starts, once `pages` has ended.
+
+        `started_at` is when this read began (aware); `cursor` is what it began from.
+        Default: that moment minus `overlap`, ISO 8601 in UTC.
+        """
+        del cursor
+        if stream.kind != "entity":
+            return None
+        return (started_at - self.overlap).astimezone(UTC).isoformat(timespec="seconds")
+
+    def control_total(self, stream: Stream, window: Window) -> Decimal | None:
+        """The account's own total of `amount_field` for the window, if it has one."""
+        del stream, window
+        return None
+
+    @abstractmethod
+    def parse(
+        self, stream: Stream, body: bytes, headers: Mapping[str, str]
+    ) -> list[Record]:
+        """One recorded body as records, by the same code as a live one.
+
+        Raises ParseError when the body does not fit the contract.
+        """
+
+    @abstractmethod
+    def check(self) -> list[str]:
+        """Prove by a cheap request that the connection works; lines for a person."""
+
+    # -- what every connector has ------------------------------------------------
+
+    def record_date(self, stream: Stream, record: Record) -> date | None:
+        """The record's civil day in the account's zone."""
+        return stream.record_date(record, self.account.time_zone)
+
+    @classmethod
+    def stream(cls, name: str) -> Stream:
+        """The stream of this name; ConfigError lists what there is."""
+        for each in cls.streams:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in cls.streams)
+        raise ConfigError(f"{cls.name} has no stream {name!r} (there: {known})")
+
+    @classmethod
+    def is_own_address(cls, url: str) -> bool:
+        """Is this the vendor's own address (scheme, host and port)?"""
+        given, own = urlsplit(url), urlsplit(cls.base_url)
+        return given.scheme == own.scheme and fnmatchcase(
+            given.netloc.lower(), own.netloc.lower()
+        )

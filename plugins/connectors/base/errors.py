@@ -1,0 +1,39 @@
+"""The two error classes that decide everything, and their finer kinds."""
+
+from __future__ import annotations
+
+from connectors.base.redaction import mask
+
+
+class ConnectorError(Exception):
+    """Base of all errors of a connector; secrets in its text are masked at birth."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask(message))
+
+    def __str__(self) -> str:
+        # Masked once more: a secret may have become known after the error was made.
+        return mask(super().__str__())
+
+
+class RetriableError(ConnectorError):
+    """May go well a little later: the client retries it, then lets it out.
+
+    `retry_after` is what the vendor asked us to wait, in seconds, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FatalError(ConnectorError):
+    """Will not go well by itself: its text tells the owner what to do."""
+
+
+class ConfigError(FatalError):
+    """Wrong settings, found before any request: names the field and the fix."""
+
+
+class ParseError(FatalError):
+    """The vendor's answer does not fit the contract."""

@@ -1,0 +1,145 @@
+"""The vocabulary of a connector: stream, field, window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+from connectors.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FieldClass = Literal["contact", "text", "url", "business_number", "id", "plain"]
+ContactKind = Literal["phone", "email", "name"]
+StreamKind = Literal["window", "entity", "snapshot"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open run of an account's civil days: `date_from` is in, `date_to` is not."""
+
+    date_from: date
+    date_to: date
+    time_zone: str
+
+    def __post_init__(self) -> None:
+        if self.date_from >= self.date_to:
+            raise ConfigError(
+                f"window {self.date_from} to {self.date_to} has no day in it: "
+                "date_to is exclusive and must be later than date_from"
+            )
+
+    @property
+    def days(self) -> Iterator[date]:
+        """Each civil day, oldest first."""
+        for offset in range((self.date_to - self.date_from).days):
+            yield self.date_from + timedelta(days=offset)
+
+    @property
+    def last_day(self) -> date:
+        """The last day that is in (for APIs whose end is inclusive)."""
+        return self.date_to - timedelta(days=1)
+
+    @property
+    def start_at(self) -> datetime:
+        """First moment of the window, UTC."""
+        return self._midnight(self.date_from)
+
+    @property
+    def end_at(self) -> datetime:
+        """First moment after the window, UTC. Days of 23 and 25 hours come out right."""
+        return self._midnight(self.date_to)
+
+    def chunks(self, days: int) -> Iterator[Window]:
+        """The same days in windows of at most `days` days."""
+        start = self.date_from
+        while start < self.date_to:
+            end = min(start + timedelta(days=days), self.date_to)
+            yield Window(start, end, self.time_zone)
+            start = end
+
+    def _midnight(self, day: date) -> datetime:
+        zone = ZoneInfo(self.time_zone)
+        return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A declared field and what may be personal in it (DESIGN §4)."""
+
+    name: str
+    field_class: FieldClass = "plain"
+    contact_kind: ContactKind | None = None
+
+
+def fields(
+    *plain: str,
+    ids: tuple[str, ...] = (),
+    text: tuple[str, ...] = (),
+    url: tuple[str, ...] = (),
+    business_number: tuple[str, ...] = (),
+    phone: tuple[str, ...] = (),
+    email: tuple[str, ...] = (),
+    name: tuple[str, ...] = (),
+) -> tuple[Field, ...]:
+    """Declare many fields at once, by class."""
+    return (
+        *(Field(each) for each in plain),
+        *(Field(each, "id") for each in ids),
+        *(Field(each, "text") for each in text),
+        *(Field(each, "url") for each in url),
+        *(Field(each, "business_number") for each in business_number),
+        *(Field(each, "contact", "phone") for each in phone),
+        *(Field(each, "contact", "email") for each in email),
+        *(Field(each, "contact", "name") for each in name),
+    )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of record a source gives.
+
+    `window` streams are replaced by civil day, `entity` streams are upserted from a
+    cursor and swept of deleted keys, `snapshot` streams are read whole each time.
+    """
+
+    name: str
+    kind: StreamKind
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    date_field: str | None = None
+    # Finds the civil day of a record when it is not simply the start of `date_field`:
+    # (record, the account's time zone) -> day. ValueError/KeyError: a dead letter.
+    date_of: Callable[[Mapping[str, Any], ZoneInfo], date | None] | None = None
+    amount_field: str | None = None
+    restate_days: int = 0
+    history_days: int = 1095
+    required_fields: tuple[str, ...] = ()
+    large_records: bool = False
+
+    def record_key(self, record: Mapping[str, Any]) -> str:
+        r"""The key fields joined by "|"; a "|" or "\" inside is escaped by "\".
+
+        Raises KeyError when a key field is missing, ValueError when it is empty.
+        """
+        parts = []
+        for name in self.key:
+            value = record[name]
+            if value is None or value == "" or isinstance(value, dict | list):
+                raise ValueError(f"key field {name} is empty or not a plain value")
+            parts.append(str(value).replace("\\", "\\\\").replace("|", "\\|"))
+        return "|".join(parts)
+
+    def record_date(self, record: Mapping[str, Any], time_zone: str) -> date | None:
+        """The record's civil day in the account's zone; None for dateless streams.
+
+        Raises KeyError or ValueError when the day cannot be found.
+        """
+        if self.date_of is not None:
+            return self.date_of(record, ZoneInfo(time_zone))
+        if self.date_field is None:
+            return None
+        return date.fromisoformat(str(record[self.date_field])[:10])
