@@ -1,0 +1,39 @@
+{#
+    Which rows of raw a staging model reads.
+
+    A full build reads every live row. An incremental one reads the live rows that the
+    loads of this build wrote (`ops.build_loads`, var build_id), and `remove_tombstones`
+    as a post-hook takes out what those loads found gone at the vendor. Without a
+    build_id an incremental run reads everything again. The loads are put into an array
+    first, so that the indexes on raw's load ids can be used.
+#}
+{% macro loads_of_this_build() -%}
+    any(
+        array(
+            select load_id from {{ source('ops', 'build_loads') }}
+            where build_id = {{ var('build_id') }}
+        )
+    )
+{%- endmacro %}
+
+{% macro rows_of_this_build() -%}
+    deleted_load_id is null
+    {%- if is_incremental() and var('build_id', none) is not none %}
+    and load_id = {{ loads_of_this_build() }}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro remove_tombstones(source_name, table_name) -%}
+    {%- if is_incremental() %}
+    delete from {{ this }} as staged
+    using {{ source(source_name, table_name) }} as landed
+    where
+        landed.account_id = staged.account_id
+        and landed.record_key = staged.record_key
+        {%- if var('build_id', none) is not none %}
+        and landed.deleted_load_id = {{ loads_of_this_build() }}
+        {%- else %}
+        and landed.deleted_load_id is not null
+        {%- endif %}
+    {%- endif %}
+{%- endmacro %}

@@ -1,0 +1,6 @@
+-- columns first, so that the marts can be built on them; rows follow
+select
+    cast(null as text) as person_id,
+    cast(null as timestamptz) as first_seen_at,
+    cast(null as bigint) as identifiers_count
+where false

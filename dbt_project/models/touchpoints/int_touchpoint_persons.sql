@@ -1,0 +1,6 @@
+-- columns first, so that the marts can be built on them; rows follow
+select
+    cast(null as text) as touchpoint_id,
+    cast(null as text) as person_id,
+    cast(null as boolean) as is_shared
+where false
