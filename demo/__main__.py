@@ -47,7 +47,7 @@ def say(text: str, since: float | None = None) -> None:
 def check_machine(settings: DemoSettings, with_superset: bool) -> None:
     """Refuse, with the fix, what would fail later: a full disk or a taken port."""
     free = shutil.disk_usage(ROOT).free
-    if free < DISK_NEEDED and not (ROOT / ".local/postgres").exists():
+    if free < DISK_NEEDED and not (LOCAL / "postgres").exists():
         raise DemoError(
             f"{ROOT} has {free / 1024**3:.1f} GB free and the demo needs "
             f"{DISK_NEEDED / 1024**3:.0f} GB: free some space or clone elsewhere"
@@ -155,7 +155,7 @@ def up(
     """Start everything, run the pipeline over the simulated company, show the result."""
     began = time.monotonic()
     settings = DemoSettings.load()
-    LOCAL.mkdir(exist_ok=True)
+    LOCAL.mkdir(parents=True, exist_ok=True)
     check_machine(settings, with_superset)
     settings.save()
     console.print("[bold]Throughline demo[/bold]")

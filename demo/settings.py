@@ -17,7 +17,8 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCAL = ROOT / ".local"
+# DEMO_HOME puts a second demo beside the first (the tests do)
+LOCAL = Path(os.environ.get("DEMO_HOME") or ROOT / ".local").resolve()
 STATE = LOCAL / "demo.json"
 
 ROLES = ("loader", "transformer", "publisher", "bi")
@@ -84,7 +85,7 @@ class DemoSettings:
 
     def save(self) -> None:
         """Write the settings where only their owner can read them."""
-        LOCAL.mkdir(exist_ok=True)
+        LOCAL.mkdir(parents=True, exist_ok=True)
         partial = STATE.with_suffix(".partial")
         partial.touch(mode=0o600)
         partial.write_text(json.dumps(vars(self), indent=2) + "\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from demo import processes
-from demo.settings import ROOT, DemoError, DemoSettings
+from demo.settings import LOCAL, ROOT, DemoError, DemoSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
             f"@127.0.0.1:{settings.ports['postgres']}/superset"
         ),
         "SUPERSET_ADMIN_PASSWORD": settings.secret["superset_admin"],
-        "SUPERSET_HOME": str(ROOT / ".local/superset"),
+        "SUPERSET_HOME": str(LOCAL / "superset"),
     }
     return {**settings.environment(), **own, "PYTHONPATH": str(ROOT)}
 
@@ -37,7 +37,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
 def prepare(settings: DemoSettings, make: str = "make") -> None:
     """Install the environment, create the database, the admin and the dashboards."""
     env = environment(settings)
-    (ROOT / ".local/superset").mkdir(parents=True, exist_ok=True)
+    (LOCAL / "superset").mkdir(parents=True, exist_ok=True)
     processes.run("superset-install", [make, "-s", "env-superset"], env)
     script: Path = ROOT / "include/superset/prepare.py"
     processes.run("superset-prepare", [str(VENV / "bin/python"), str(script)], env)
