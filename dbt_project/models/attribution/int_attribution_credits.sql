@@ -16,13 +16,36 @@ all_touchpoints as (
 
 ),
 
-persons as (
+touchpoint_persons as (
+
+    select * from {{ ref('int_touchpoint_persons') }}
+
+),
+
+identifiers as (
+
+    select * from {{ ref('int_person_identifiers') }}
+
+),
+
+persons_first_touches as (
 
     select
-        person_id,
-        min(touched_at) as first_touched_at
-    from all_touchpoints
-    group by person_id
+        touchpoint_persons.person_id,
+        min(all_touchpoints.touched_at) as first_touched_at
+    from touchpoint_persons
+    inner join all_touchpoints
+        on touchpoint_persons.touchpoint_id = all_touchpoints.touchpoint_id
+    group by touchpoint_persons.person_id
+
+),
+
+-- an id of the CRM alone ties nobody to a visit or a call
+persons_with_identifier as (
+
+    select distinct person_id
+    from identifiers
+    where kind not in ('crm_contact', 'crm_lead', 'crm_deal')
 
 ),
 
@@ -109,17 +132,23 @@ with_reason as (
         {% endfor %}
         case
             when credited.touchpoint_id is not null then null
-            when credited.person_id is null then 'no identifier'
-            when persons.person_id is null then 'no touch of the person'
             when
-                persons.first_touched_at > credited.attributed_at
+                persons_first_touches.first_touched_at <= credited.attributed_at
+                then 'no touch in window'
+            when
+                persons_first_touches.first_touched_at > credited.attributed_at
                 then 'touches only after the conversion'
-            else 'no touch in window'
+            when persons_with_identifier.person_id is null then 'no identifier'
+            else 'no touch of the person'
         end as attribution_reason
     from credited
-    left join persons
+    left join persons_first_touches
         on
-            credited.person_id = persons.person_id
+            credited.person_id = persons_first_touches.person_id
+            and credited.touchpoint_id is null
+    left join persons_with_identifier
+        on
+            credited.person_id = persons_with_identifier.person_id
             and credited.touchpoint_id is null
 
 )

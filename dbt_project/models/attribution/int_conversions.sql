@@ -31,23 +31,9 @@ lead_conversions as (
         is_duplicate,
         false as is_new_customer,
         false as is_full_refund,
-        cast(0 as numeric(18, 6)) as revenue_amount,
-        cast(0 as numeric(18, 6)) as margin_amount
+        cast(0 as numeric(18, 2)) as revenue_amount,
+        cast(0 as numeric(18, 2)) as margin_amount
     from leads
-
-),
-
-qualified_leads as (
-
-    select
-        *,
-        coalesce(qualified_at, created_at) as reached_at,
-        cast(
-            coalesce(qualified_at, created_at) at time zone
-            '{{ var("reporting_time_zone", "Europe/Moscow") }}' as date
-        ) as reached_date
-    from leads
-    where is_qualified and is_valid
 
 ),
 
@@ -60,19 +46,20 @@ qualified_lead_conversions as (
         person_id,
         lead_id,
         cast(null as text) as deal_id,
-        reached_at as attributed_at,
-        reached_date as attributed_date,
-        reached_at as converted_at,
-        reached_date as converted_date,
+        qualified_at as attributed_at,
+        qualified_date as attributed_date,
+        qualified_at as converted_at,
+        qualified_date as converted_date,
         created_date as lead_date,
         is_valid,
         is_spam,
         is_duplicate,
         false as is_new_customer,
         false as is_full_refund,
-        cast(0 as numeric(18, 6)) as revenue_amount,
-        cast(0 as numeric(18, 6)) as margin_amount
-    from qualified_leads
+        cast(0 as numeric(18, 2)) as revenue_amount,
+        cast(0 as numeric(18, 2)) as margin_amount
+    from leads
+    where is_qualified and is_valid
 
 ),
 
@@ -108,8 +95,8 @@ deal_conversions as (
         false as is_duplicate,
         false as is_new_customer,
         false as is_full_refund,
-        cast(0 as numeric(18, 6)) as revenue_amount,
-        cast(0 as numeric(18, 6)) as margin_amount
+        cast(0 as numeric(18, 2)) as revenue_amount,
+        cast(0 as numeric(18, 2)) as margin_amount
     from deals_with_lead_date
 
 ),
@@ -147,8 +134,8 @@ sale_conversions as (
         false as is_duplicate,
         sale_number = 1 as is_new_customer,
         false as is_full_refund,
-        cast(amount as numeric(18, 6)) as revenue_amount,
-        cast(margin_amount as numeric(18, 6)) as margin_amount
+        cast(amount as numeric(18, 2)) as revenue_amount,
+        cast(margin_amount as numeric(18, 2)) as margin_amount
     from sales
 
 ),
@@ -178,9 +165,9 @@ refund_conversions as (
         false as is_duplicate,
         false as is_new_customer,
         refund_amount >= amount as is_full_refund,
-        cast(-refund_amount as numeric(18, 6)) as revenue_amount,
+        cast(-refund_amount as numeric(18, 2)) as revenue_amount,
         cast(
-            -margin_amount * refund_amount / amount as numeric(18, 6)
+            -margin_amount * refund_amount / amount as numeric(18, 2)
         ) as margin_amount
     from sales
     where refund_amount > 0

@@ -12,6 +12,27 @@ touchpoints as (
 
 ),
 
+-- a person's own touches, and those from a phone that the person shares with others
+touchpoint_persons as (
+
+    select * from {{ ref('int_touchpoint_persons') }}
+
+),
+
+persons_touchpoints as (
+
+    select
+        touchpoint_persons.person_id,
+        touchpoints.touchpoint_id,
+        touchpoints.touched_at,
+        touchpoints.touch_date,
+        touchpoints.is_direct
+    from touchpoint_persons
+    inner join touchpoints
+        on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
+
+),
+
 -- hours and not calendar days, so that a change of clocks moves no touch; a conversion
 -- without a touch stays as one row without a touchpoint
 touchpoints_in_window as (
@@ -21,18 +42,18 @@ touchpoints_in_window as (
         conversions.person_id,
         conversions.attributed_at,
         conversions.attributed_date,
-        touchpoints.touchpoint_id,
-        touchpoints.touched_at,
-        touchpoints.touch_date,
-        touchpoints.is_direct
+        persons_touchpoints.touchpoint_id,
+        persons_touchpoints.touched_at,
+        persons_touchpoints.touch_date,
+        persons_touchpoints.is_direct
     from conversions
-    left join touchpoints
+    left join persons_touchpoints
         on
-            conversions.person_id = touchpoints.person_id
-            and conversions.attributed_at >= touchpoints.touched_at
+            conversions.person_id = persons_touchpoints.person_id
+            and conversions.attributed_at >= persons_touchpoints.touched_at
             and conversions.attributed_at - make_interval(
                 hours => 24 * {{ var('attribution_window_days', 90) }}
-            ) < touchpoints.touched_at
+            ) < persons_touchpoints.touched_at
 
 ),
 
