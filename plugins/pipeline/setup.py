@@ -14,16 +14,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from connectors.base.settings import home
 from pipeline.errors import PipelineError
 
 LOGIN_ROLES = ("loader", "transformer", "publisher", "bi")
 SQL_FOLDER = Path("include") / "sql" / "setup"
-
-
-def home() -> Path:
-    """The project's root: THROUGHLINE_HOME, or two levels above this package."""
-    given = os.environ.get("THROUGHLINE_HOME")
-    return Path(given).resolve() if given else Path(__file__).resolve().parents[2]
 
 
 def passwords() -> dict[str, str]:

@@ -16,15 +16,28 @@ create table if not exists ops.runs (
 -- One row per build: the state of marts_next that one run made from raw.
 create table if not exists ops.builds (
     build_id bigint generated always as identity primary key,
-    run_id text not null unique,
-    -- the last day the build may speak of; provisional days are judged from it
+    run_id text not null,
+    -- the last day the build knows; what is provisional is judged from it
     as_of date not null,
     state text not null default 'building'
-    check (state in ('building', 'published', 'rolled_back')),
+    check (state in ('building', 'published', 'rolled_back', 'abandoned')),
     created_at timestamptz not null default clock_timestamp(),
     published_at timestamptz,
     slices_changed integer,
     rows_changed bigint
+);
+create unique index if not exists builds_open on ops.builds (run_id)
+where state = 'building';
+
+-- An optional account that was down, or whose data failed a check: this run goes on
+-- without its loads, and the next run takes them up again.
+create table if not exists ops.held_back (
+    run_id text not null,
+    source text not null,
+    account_id text not null,
+    reason text not null,
+    held_at timestamptz not null default clock_timestamp(),
+    primary key (run_id, source, account_id)
 );
 
 -- The change set of a build: every ok load that no published build has shown yet.
@@ -38,6 +51,19 @@ create table if not exists ops.build_loads (
 create table if not exists ops.published_loads (
     load_id bigint primary key,
     build_id bigint not null references ops.builds
+);
+
+-- What a build would publish, as dbt declares it, in order of dependence.
+create table if not exists ops.build_marts (
+    build_id bigint not null references ops.builds,
+    mart text not null,
+    position integer not null,
+    kind text not null check (kind in ('table', 'view')),
+    slice text check (slice in ('day', 'month', 'all')),
+    slice_column text,
+    primary key (build_id, mart),
+    check ((kind = 'table') = (slice is not null)),
+    check ((slice_column is null) = (slice is null or slice = 'all'))
 );
 
 -- One row per dbt node and attempt of a station.
@@ -101,6 +127,8 @@ create index if not exists changes_by_build on ops.changes (build_id);
 grant insert, update on ops.runs to loader, transformer, publisher;
 grant insert, update on ops.builds to transformer, publisher;
 grant insert on ops.build_loads to transformer;
+grant insert, delete on ops.build_marts to transformer;
+grant insert, update, delete on ops.held_back to loader, transformer;
 grant insert, delete on ops.published_loads to publisher;
 grant insert on ops.model_runs to transformer;
 grant insert on ops.check_results to transformer;
