@@ -61,6 +61,9 @@ class Connector(ABC):
     # What the owner does when the vendor refuses the token (one sentence).
     if_refused: ClassVar[str] = "issue a new token and put it into the connection"
     limits: ClassVar[Limits] = Limits()
+    # When the sweep finds keys of stream S gone, what hung on them is read again:
+    # S -> ((stream T, field of T that holds the key), ...).
+    dependants: ClassVar[Mapping[str, tuple[tuple[str, str], ...]]] = {}
     # Re-read of an entity stream starts this much before the last read's start.
     overlap: ClassVar[timedelta] = timedelta(hours=1)
 
@@ -79,6 +82,21 @@ class Connector(ABC):
         """How requests prove who we are; default: a bearer token in `password`."""
         del account
         return Auth(headers={"Authorization": f"Bearer {connection.password}"})
+
+    @classmethod
+    def limits_of(cls, account: Account) -> Limits:
+        """What the vendor allows this account; default: what it allows everyone."""
+        del account
+        return cls.limits
+
+    @classmethod
+    def streams_of(cls, account: Account) -> tuple[Stream, ...]:
+        """The streams with the account's own fields; default: `streams`.
+
+        Whoever has an account takes its streams from here.
+        """
+        del account
+        return cls.streams
 
     @classmethod
     def judge(cls, answer: Answer) -> ConnectorError | None:
@@ -103,6 +121,10 @@ class Connector(ABC):
     def keys(self, stream: Stream) -> Iterator[list[str]]:
         """Entity streams: every live key, for the sweep of what was deleted."""
         raise NotImplementedError(f"{self.name}.{stream.name} cannot list its keys")
+
+    def read_again(self, stream: Stream, keys: list[str]) -> Iterator[Batch]:
+        """These records once more, by their record keys (see `dependants`)."""
+        raise NotImplementedError(f"{self.name}.{stream.name} cannot be read by key")
 
     def next_cursor(
         self, stream: Stream, cursor: str | None, started_at: datetime
@@ -142,12 +164,13 @@ class Connector(ABC):
         return stream.record_date(record, self.account.time_zone)
 
     @classmethod
-    def stream(cls, name: str) -> Stream:
+    def stream(cls, name: str, account: Account | None = None) -> Stream:
         """The stream of this name; ConfigError lists what there is."""
-        for each in cls.streams:
+        streams = cls.streams if account is None else cls.streams_of(account)
+        for each in streams:
             if each.name == name:
                 return each
-        known = ", ".join(each.name for each in cls.streams)
+        known = ", ".join(each.name for each in streams)
         raise ConfigError(f"{cls.name} has no stream {name!r} (there: {known})")
 
     @classmethod

@@ -37,7 +37,7 @@ class Page(Generic[T]):
 def page_number(
     fetch: Callable[[int], Page[T]],
     *,
-    key: Callable[[T], Hashable],
+    key: Callable[[T], Hashable | None],
     first: int = 1,
     most_pages: int = MOST_PAGES,
     what: str = "answer",
@@ -45,7 +45,8 @@ def page_number(
     """Pages by number, with a total declared on each; it must come out exactly.
 
     `fetch(number)` must fill `total`. A key seen on the page before means that rows
-    moved. The last page is where `pages` says, else where the total is reached.
+    moved (`key` gives None for a row that has none: landing deals with it). The last
+    page is where `pages` says, else where the total is reached.
     """
     read, number = 0, first
     before: set[Hashable] = set()
@@ -60,10 +61,10 @@ def page_number(
                 f"{what}: the total changed from {declared} to {total} while paging"
             )
         declared = total
-        keys = {key(item) for item in page.items}
+        keys = {key(item) for item in page.items} - {None}
         if keys and keys == before:
             raise ParseError(f"{what}: page {number} is page {number - 1} again")
-        if keys & before or len(keys) < len(page.items):
+        if keys & before:
             raise RetriableError(
                 f"{what}: rows came twice around page {number}: they moved while paging"
             )

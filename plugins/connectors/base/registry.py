@@ -99,7 +99,7 @@ def build(
         base_url,
         auth=auth,
         name=str(account),
-        limits=cls.limits,
+        limits=cls.limits_of(account),
         judge=cls.judge,
         if_refused=f"{cls.if_refused} ({connection.conn_id})",
         **client_options,

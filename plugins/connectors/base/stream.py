@@ -7,10 +7,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
-from connectors.base.errors import ConfigError
+import orjson
+
+from connectors.base.errors import ConfigError, ParseError
+from connectors.base.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FieldClass = Literal["contact", "text", "url", "business_number", "id", "plain"]
 ContactKind = Literal["phone", "email", "name"]
@@ -60,6 +63,21 @@ class Window:
             end = min(start + timedelta(days=days), self.date_to)
             yield Window(start, end, self.time_zone)
             start = end
+
+    def refuse_others(self, moments: Iterable[object], what: str) -> None:
+        """Raise ParseError when a moment (Unix seconds) lies outside of the window.
+
+        Then the account's own zone is another than we were told, and days would be
+        replaced by halves. What is no number is left to landing.
+        """
+        first, end = self.start_at.timestamp(), self.end_at.timestamp()
+        for moment in moments:
+            if isinstance(moment, int | float) and not first <= moment < end:
+                at = datetime.fromtimestamp(moment, ZoneInfo(self.time_zone))
+                raise ParseError(
+                    f"{what}: a record of {at:%Y-%m-%d %H:%M %z} came; set time_zone of "
+                    "this account in sources.yml to the zone its days have at the vendor"
+                )
 
     def _midnight(self, day: date) -> datetime:
         zone = ZoneInfo(self.time_zone)
@@ -143,3 +161,16 @@ class Stream:
         if self.date_field is None:
             return None
         return date.fromisoformat(str(record[self.date_field])[:10])
+
+
+def from_json(body: bytes) -> Any:
+    """A recorded body as JSON. Raises ParseError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ParseError(f"the body is not JSON: {excerpt(body)!r}") from None
+
+
+def outline(content: Any) -> str:
+    """What a wrong answer looks like, for an error text; contacts are masked."""
+    return repr(excerpt(orjson.dumps(content)))
