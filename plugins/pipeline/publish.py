@@ -333,7 +333,7 @@ def _publish_slices(
                 || ':' || sum(hashtextextended(row({listed})::text, 1))
                 || ':' || count(*) || ':' || {shape} as fingerprint
             from marts_next.{name}
-            group by {slice_key}
+            group by 1
             """
         ).format(
             slice_key=mart.slice_key,
@@ -448,7 +448,8 @@ def _move(connection: psycopg.Connection, build: Build, mart: Mart) -> int:
             inner join ops.load_changes using (load_id)
             where
                 build_loads.build_id = %(build_id)s
-                and (rows_new > 0 or rows_changed > 0 or rows_gone > 0)
+                and load_changes.rows_new + load_changes.rows_changed
+                + load_changes.rows_gone > 0
         )
 
         insert into ops.changes
