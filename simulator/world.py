@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+Day = date  # `AdCost.date` hides the type of that name inside the class
 MOSCOW = ZoneInfo("Europe/Moscow")
 
 
@@ -96,7 +97,7 @@ class AdCost:
     clicks: int
     cost_kopecks: int
     first_cost_kopecks: int
-    restated_on: date | None
+    restated_on: Day | None
 
 
 @dataclass(frozen=True, slots=True)
