@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from simulator.face import Options
     from simulator.world import AdCost, World
 
-LOGIN = "throughline-demo"
-"""The one login this account answers for (`Client-Login`, or none at all)."""
-
 ONLINE_DAYS = 3
 """In `auto` mode a report of at most this many days is made at once."""
 
@@ -194,12 +191,23 @@ class Simulator(Face):
             }
             return json_response(body, status=400 if service == "reports" else 200)
 
+    def unauthorized(self, request: Request) -> Response:
+        """A token that has run out: error 53, under HTTP 200 but for reports."""
+        error = {
+            "request_id": "1",
+            "error_code": 53,
+            "error_string": "Authorization error",
+            "error_detail": "OAuth token has expired",
+        }
+        status = 400 if request.path.endswith("/reports") else 200
+        return json_response({"error": error}, status=status)
+
     def _authorise(self, request: Request) -> None:
         word, _, token = request.headers.get("Authorization", "").partition(" ")
         if word != "Bearer" or token != self.options.token("yandex_direct"):
             raise ApiError(53, "Authorization error", "Invalid OAuth token")
         login = request.headers.get("Client-Login")
-        if login is not None and login != LOGIN:
+        if login is not None and login != self.world.client_login:
             raise ApiError(54, "No rights", f"No rights to the client {login}")
 
     # ------------------------------------------------------------------ reports
@@ -226,7 +234,7 @@ class Simulator(Face):
         self, request: Request, params: dict[str, Any], first: date, last: date
     ) -> Response:
         """201 when ordered, 202 while it is made, 200 once it is ready."""
-        login = request.headers.get("Client-Login") or LOGIN
+        login = request.headers.get("Client-Login") or self.world.client_login
         key = (login, params["ReportName"])
         asked = hashlib.sha256(
             json.dumps(params, sort_keys=True).encode()
@@ -416,7 +424,8 @@ class Simulator(Face):
             self._points -= spent
             units = f"{spent}/{self._points}/{DAILY_POINTS}"
         return json_response(
-            {"result": result}, headers={"Units": units, "Units-Used-Login": LOGIN}
+            {"result": result},
+            headers={"Units": units, "Units-Used-Login": self.world.client_login},
         )
 
     def _objects(

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from simulator.face import Options
     from simulator.world import Visit, World
 
-COUNTER_ID = 100_200_300
-"""The one counter this token may see."""
-
 STORAGE_BYTES = 10 * 1024**3
 FIELDS_LIMIT = 3000
 ROWS_PER_PART = 20_000
@@ -180,7 +177,7 @@ class Simulator(Face):
         if found is None:
             raise ApiError(404, "not_found", "No such method")
         counter, many, request_id, action, part = found.groups()
-        if int(counter) != COUNTER_ID:
+        if int(counter) != self.world.counter_id:
             raise ApiError(403, "access_denied", "Access is denied")
         verb = request.method
         with self._lock:
@@ -189,7 +186,10 @@ class Simulator(Face):
             if many == "logrequests" and verb == "POST":
                 return self._create(request)
             if many == "logrequests" and verb == "GET":
-                kept = [each.shown(COUNTER_ID) for each in self.log_requests.values()]
+                kept = [
+                    each.shown(self.world.counter_id)
+                    for each in self.log_requests.values()
+                ]
                 return json_response({"requests": kept})
             log = self.log_requests.get(int(request_id or 0))
             if log is None:
@@ -210,7 +210,7 @@ class Simulator(Face):
                 )
             else:
                 raise ApiError(405, "invalid_parameter", "Method is not allowed")
-            return json_response({"log_request": log.shown(COUNTER_ID)})
+            return json_response({"log_request": log.shown(self.world.counter_id)})
 
     def _end(self, log: LogRequest, before: str, after: str) -> None:
         if log.status != before:
@@ -229,7 +229,7 @@ class Simulator(Face):
             raise ApiError(400, "invalid_parameter", "fields is longer than 3000")
         fields = tuple(given.split(","))
         for name in fields:
-            if name not in FIELDS:
+            if name not in COLUMNS:
                 raise ApiError(400, "invalid_parameter", f"Unknown field '{name}'")
         try:
             first = date.fromisoformat(request.param("date1", "") or "")
@@ -273,7 +273,7 @@ class Simulator(Face):
             ordered_at=time.monotonic(),
         )
         self.log_requests[log.request_id] = log
-        return json_response({"log_request": log.shown(COUNTER_ID)})
+        return json_response({"log_request": log.shown(self.world.counter_id)})
 
     def _work(self, log: LogRequest) -> None:
         """What time does to an ordered log, seen when somebody asks for its status."""
@@ -295,7 +295,7 @@ class Simulator(Face):
 
     def _parts(self, first: date, last: date, fields: tuple[str, ...]) -> list[bytes]:
         """The log as parts, each with the header; columns in the server's own order."""
-        columns = tuple(name for name in FIELDS if name in fields)
+        columns = tuple(name for name in COLUMNS if name in fields)
         rows: list[bytes] = []
         for offset in range((last - first).days + 1):
             rows += self._rows(first + timedelta(days=offset), columns)
@@ -313,7 +313,12 @@ class Simulator(Face):
         key = (day, columns, state)
         if (kept := self._rendered.get(key)) is not None:
             return kept
-        cells = [FIELDS[name] for name in columns]
+
+        def counter(visit: Visit, now: datetime) -> str:
+            del visit, now
+            return str(self.world.counter_id)
+
+        cells = [FIELDS.get(name, counter) for name in columns]
         rows = []
         for visit in self._days.get(day, []):
             if visit.ended_at > now:
@@ -381,7 +386,6 @@ def _number(name: str) -> Callable[[Visit, datetime], str]:
 FIELDS: dict[str, Callable[[Visit, datetime], str]] = {
     "ym:s:" + name: cell
     for name, cell in {
-        "counterID": lambda v, now: str(COUNTER_ID),
         "watchIDs": _watch_ids,
         "date": lambda v, now: moscow_day(v.started_at).isoformat(),
         "dateTime": lambda v, now: _stamp(v.started_at, MOSCOW),
@@ -417,7 +421,10 @@ FIELDS: dict[str, Callable[[Visit, datetime], str]] = {
         "UTMTerm": _text("utm_term"),
     }.items()
 }
-"""What this counter can log, in the order the server puts columns."""
+"""How each field of a visit is written."""
+
+COLUMNS = ("ym:s:counterID", *FIELDS)
+"""What a counter can log, in the order the server puts columns."""
 
 
 def _error(status: int, kind: str, message: str, location: str = "") -> Response:
