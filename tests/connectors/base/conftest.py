@@ -101,7 +101,9 @@ class Vendor:
                     self.send_header("Connection", "close")
                     self.end_headers()
                     self.wfile.write(sent)
-                if reply.cut or reply.drop_end or reply.framing == "close":
+                told = reply.framing in ("length", "honest")
+                broken = reply.cut if reply.framing == "length" else not told
+                if broken:
                     self.close_connection = True
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
