@@ -29,6 +29,7 @@ from connectors.base.errors import (
     ParseError,
     RetriableError,
 )
+from connectors.base.redaction import excerpt
 from connectors.base.stream import fields
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ _INSIDE = {
     "lead_stage_history": "items",
 }
 _WHAT_TO_DO = {
+    "OVERLOAD_LIMIT": "the vendor has blocked the portal's REST by hand: ask its support",
+    "PORTAL_DELETED": "the portal is gone: take the account out of sources.yml",
     "insufficient_scope": "tick the right `crm` in the webhook's settings",
     "ACCESS_DENIED": "the portal's plan has no REST API, or the webhook's owner may not "
     "read the CRM: ask the portal's administrator",
@@ -268,20 +271,17 @@ class Bitrix24(Connector):
         if "error" not in content:
             cls._remember_reset(answer.label, content)
             return None
-        code, text = str(content["error"]), str(content.get("error_description", ""))
-        said = f"{answer.label}: {answer.status} {code or '(no code)'}: {text}"
+        code = str(content["error"])
+        said = f"{answer.label}: {answer.status} {excerpt(answer.body)}"
         if code == "QUERY_LIMIT_EXCEEDED":
             return RetriableError(said, retry_after=answer.retry_after)
         if code == "OPERATION_TIME_LIMIT":
             reset_at = cls._reset_at.get(answer.label, time.monotonic() + 60)
             wait = max(reset_at - time.monotonic(), 1)
             return RetriableError(said, retry_after=wait)
-        if code == "OVERLOAD_LIMIT":
-            return FatalError(f"{said}; the vendor blocked the portal: ask its support")
-        if answer.status in (401, 403):
-            what = _WHAT_TO_DO.get(code, cls.if_refused)
-            return FatalError(f"{said}; {what}")
-        if answer.status == 429 or answer.status >= 500:
+        if code in _WHAT_TO_DO:
+            return FatalError(f"{said}; {_WHAT_TO_DO[code]}")
+        if answer.status in (401, 403, 429) or answer.status >= 500:
             return None
         return FatalError(said)
 

@@ -442,6 +442,7 @@ def _categories(world: World) -> list[Row]:
             "sort": row.sort,
             "entityTypeId": 2,
             "isDefault": _yes(row.is_default),
+            **({} if row.is_default else {"originId": "", "originatorId": ""}),
         }
         for row in world.categories
     ]

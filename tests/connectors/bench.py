@@ -1,0 +1,201 @@
+"""A bench for any connector: its own simulator over real HTTP, and a hand in between."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from connectors.base import registry
+from connectors.base.batch import JsonBatch
+from connectors.base.connection import ConnectionInfo
+from connectors.base.sources import Account, load_sources
+from connectors.base.stream import Stream, Window
+from simulator import server
+from simulator.face import Face, Options, Request, Response
+from simulator.world import World, build_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from connectors.base.batch import Batch
+    from connectors.base.connector import Connector
+
+    Ask = Callable[[Request], Response]
+    Change = Callable[[Request, Ask], Response]
+
+Record = dict[str, Any]
+
+CANARY = "canary-9f3aZk71-secret"
+END = date(2026, 6, 1)
+
+
+@cache
+def small_world() -> World:
+    """The company all contract tests read: two weeks, a fixed seed."""
+    return build_world(seed=1, end_date=END, size="small")
+
+
+@cache
+def accounts() -> dict[str, Account]:
+    """One account per source, as the demo's sources.yml has it."""
+    return {each.source: each for each in reversed(load_sources().sources)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One stream of one source; `str` of it is the test's id."""
+
+    source: str
+    stream: Stream
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.stream.name}"
+
+
+def cases(*kinds: str) -> list[Case]:
+    """Every registered stream, or those of these kinds."""
+    return [
+        Case(name, stream)
+        for name in registry.names()
+        for stream in registry.connector_class(name).streams_of(accounts()[name])
+        if not kinds or stream.kind in kinds
+    ]
+
+
+def one_per_source() -> list[Case]:
+    """The first stream of each source, for what does not depend on the stream."""
+    return [next(c for c in cases() if c.source == name) for name in registry.names()]
+
+
+class Tampered(Face):
+    """A face with a hand in between, which may answer instead of it.
+
+    `answers` keeps all that was sent, oldest first.
+    """
+
+    def __init__(self, inner: Face) -> None:
+        super().__init__(inner.world, inner.options)
+        self.inner = inner
+        self.answers: list[Response] = []
+        self._strikes: dict[int, Change] = {}
+        self._always: Change | None = None
+        self._lock = threading.Lock()
+
+    def strike(self, at: int, change: Change) -> None:
+        """Let `change` answer the `at`-th request from now on (0: the next one)."""
+        self._strikes = {len(self.answers) + at: change}
+
+    def strike_all(self, change: Change | None) -> None:
+        """Let `change` answer every request; None ends it."""
+        self._always = change
+
+    def handle(self, request: Request) -> Response:
+        with self._lock:
+            change = self._strikes.get(len(self.answers)) or self._always
+            if change is None:
+                response = self.inner.handle(request)
+            else:
+                response = change(request, self.inner.handle)
+            self.answers.append(response)
+            return response
+
+    def unauthorized(self, request: Request) -> Response:
+        return self.inner.unauthorized(request)
+
+
+@dataclass
+class Bench:
+    """A connector and the simulator it reads; waits are noted, not waited."""
+
+    source: str
+    account: Account
+    world: World
+    server: server.RunningServer
+    face: Tampered
+    slept: list[float] = field(default_factory=list)
+
+    def connection(self, **changed: Any) -> ConnectionInfo:
+        """A connection to the simulator with every field the connector asks for."""
+        given: dict[str, Any] = {"login": "1", "password": CANARY, "extra": {}}
+        given.update(changed)
+        return ConnectionInfo(
+            conn_id=self.account.conn_id,
+            base_url=f"{self.server.base_url}/{self.source}",
+            **given,
+        )
+
+    def connector(self, account: Account | None = None, **connection: Any) -> Connector:
+        """A connector with empty hands: nothing read, no request made."""
+        return registry.build(
+            account or self.account,
+            self.connection(**connection),
+            sleep=self.slept.append,
+        )
+
+    def window(self, days: int = 5, end: date | None = None) -> Window:
+        """The last whole days of the world, in the account's zone."""
+        last = end or END
+        return Window(last - timedelta(days=days), last, self.account.time_zone)
+
+    def batches(
+        self,
+        stream: Stream,
+        window: Window | None = None,
+        cursor: str | None = None,
+        connector: Connector | None = None,
+    ) -> Iterator[Batch]:
+        """What the connector yields; window streams default to the last 5 days."""
+        if stream.kind == "window" and window is None:
+            window = self.window()
+        return (connector or self.connector()).pages(stream, window, cursor)
+
+    def read(self, stream: Stream, window: Window | None = None, **given: Any) -> Rows:
+        """All records of a read."""
+        return records_of(self.batches(stream, window, **given))
+
+    @property
+    def requests(self) -> int:
+        """How many requests came so far."""
+        return len(self.server.requests)
+
+
+Rows = list[Record]
+
+
+def records_of(batches: Iterable[Batch]) -> Rows:
+    """Batches of either shape as records."""
+    found: Rows = []
+    for batch in batches:
+        found += batch.records if isinstance(batch, JsonBatch) else batch.records()
+    return found
+
+
+def keyed(stream: Stream, rows: Rows) -> dict[str, Record]:
+    """Records by key; AssertionError when a key comes twice."""
+    found = {stream.record_key(row): row for row in rows}
+    assert len(found) == len(rows), f"{stream.name}: keys are not unique"
+    return found
+
+
+@contextmanager
+def bench(source: str, *, now: Any = None, **options: Any) -> Iterator[Bench]:
+    """A running simulator of one source with the canary as its token."""
+    world = small_world()
+    given = Options(now=now or world.now, tokens={source: CANARY}, **options)
+    made: list[Tampered] = []
+
+    def face(world: World, options: Options) -> Face:
+        module = __import__(f"connectors.{source}.simulator", fromlist=["Simulator"])
+        made.append(Tampered(module.Simulator(world, options)))
+        return made[-1]
+
+    running = server.start(world, options=given, faces={source: face})
+    try:
+        running.backend.face(source)  # type: ignore[attr-defined]
+        yield Bench(source, accounts()[source], world, running, made[0])
+    finally:
+        running.stop()

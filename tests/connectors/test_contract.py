@@ -1,0 +1,533 @@
+"""What every connector promises, tried on each stream against its own simulator.
+
+A new connector is under test the moment it is in `sources.yml`: nothing to add here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from connectors.base import registry
+from connectors.base.errors import (
+    ConfigError,
+    ConnectorError,
+    FatalError,
+    RetriableError,
+)
+from connectors.base.stream import Window
+from simulator.face import Request, Response, json_response, text_response
+from tests.connectors.bench import (
+    CANARY,
+    Case,
+    accounts,
+    cases,
+    keyed,
+    one_per_source,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.connectors.bench import Bench, Rows
+
+    OnBench = Callable[..., Bench]
+    Ask = Callable[[Request], Response]
+
+every_stream = pytest.mark.parametrize("case", cases(), ids=str)
+window_streams = pytest.mark.parametrize("case", cases("window"), ids=str)
+entity_streams = pytest.mark.parametrize("case", cases("entity"), ids=str)
+every_source = pytest.mark.parametrize("case", one_per_source(), ids=lambda c: c.source)
+
+
+def same(left: Rows, right: Rows, case: Case) -> bool:
+    """Equal records, whatever their order."""
+    return keyed(case.stream, left) == keyed(case.stream, right)
+
+
+def test_every_registered_source_is_tried_here() -> None:
+    assert {case.source for case in cases()} == set(registry.names())
+    assert set(registry.names()) <= set(accounts()), "add the source to sources.yml"
+
+
+# -- what a record is --------------------------------------------------------------
+
+
+@every_stream
+def test_keys_are_there_and_unique(case: Case, on_bench: OnBench) -> None:
+    rows = on_bench(case.source).read(case.stream)
+    assert rows, "the small company has nothing for this stream"
+    keyed(case.stream, rows)
+
+
+@every_stream
+def test_values_are_json_and_every_field_is_declared(
+    case: Case, on_bench: OnBench
+) -> None:
+    rows = on_bench(case.source).read(case.stream)
+    declared = {each.name for each in case.stream.fields}
+    sent = {name for row in rows for name in row}
+    assert sent <= declared, "these would be sealed"
+    assert set(case.stream.required_fields) <= set.intersection(*map(set, rows))
+    for row in rows:
+        assert json.loads(json.dumps(row, allow_nan=False)) == row
+
+
+@every_stream
+def test_every_declared_field_is_seen_at_least_once(
+    case: Case, on_bench: OnBench
+) -> None:
+    rows = on_bench(case.source).read(case.stream)
+    sent = {name for row in rows for name in row}
+    assert {each.name for each in case.stream.fields} - sent == set()
+
+
+@every_stream
+def test_long_ids_stay_whole(case: Case, on_bench: OnBench) -> None:
+    for row in on_bench(case.source).read(case.stream):
+        for name in case.stream.key:
+            assert not isinstance(row[name], float)
+        for name, value in row.items():
+            assert not (isinstance(value, float) and abs(value) >= 2**53), name
+
+
+# -- windows and cursors -----------------------------------------------------------
+
+
+@every_stream
+def test_reading_twice_gives_the_same_rows(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    assert same(bench.read(case.stream), bench.read(case.stream), case)
+
+
+@window_streams
+def test_a_window_is_the_sum_of_its_parts(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    whole = bench.window(6)
+    middle = whole.date_from + timedelta(days=2)
+    left = bench.read(case.stream, Window(whole.date_from, middle, whole.time_zone))
+    right = bench.read(case.stream, Window(middle, whole.date_to, whole.time_zone))
+    assert left and right
+    assert same(bench.read(case.stream, whole), left + right, case)
+
+
+@window_streams
+def test_rows_lie_inside_the_half_open_window(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    connector, window = bench.connector(), bench.window(2)
+    rows = bench.read(case.stream, window, connector=connector)
+    days = {connector.record_date(case.stream, row) for row in rows}
+    assert days == set(window.days)
+
+
+@window_streams
+def test_a_day_without_rows_is_an_empty_answer(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    before = bench.world.start_date - timedelta(days=40)
+    window = Window(before, before + timedelta(days=2), bench.account.time_zone)
+    assert bench.read(case.stream, window) == []
+
+
+@entity_streams
+def test_from_its_cursor_a_read_brings_what_came_later(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    later = bench.world.now
+    bench.server.set_now(later - timedelta(days=4))
+    connector = bench.connector()
+    before = bench.read(case.stream, connector=connector)
+    cursor = connector.next_cursor(case.stream, None, datetime.now(UTC))
+    assert cursor
+    bench.server.set_now(later)
+    fresh = bench.read(case.stream, cursor=cursor, connector=bench.connector())
+    whole = keyed(case.stream, bench.read(case.stream))
+    known = keyed(case.stream, before)
+    assert 0 < len(fresh) < len(whole), "the cursor spares nothing"
+    merged = known | keyed(case.stream, fresh)
+    assert {key: merged[key] for key in whole} == whole
+
+
+@entity_streams
+def test_a_cursor_at_the_end_brings_little_and_loses_nothing(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    connector = bench.connector()
+    rows = bench.read(case.stream, connector=connector)
+    cursor = connector.next_cursor(case.stream, None, datetime.now(UTC))
+    again = bench.connector()
+    few = bench.read(case.stream, cursor=cursor, connector=again)
+    assert len(few) <= max(len(rows) / 2, 50)
+    following = again.next_cursor(case.stream, cursor, datetime.now(UTC))
+    assert following == cursor, "the world stood still, so the cursor must"
+
+
+@entity_streams
+def test_keys_of_the_sweep_are_the_keys_of_the_rows(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    try:
+        found = [key for keys in bench.connector().keys(case.stream) for key in keys]
+    except NotImplementedError:
+        pytest.skip("append-only: nothing is ever deleted")
+    assert len(found) == len(set(found))
+    assert set(found) == set(keyed(case.stream, bench.read(case.stream)))
+
+
+# -- when the vendor is unwell -------------------------------------------------------
+
+
+def _retry_after(kind: str) -> dict[str, str]:
+    soon = datetime.now(UTC) + timedelta(seconds=7)
+    return {
+        "seconds": {"Retry-After": "7"},
+        "date": {"Retry-After": format_datetime(soon, usegmt=True)},
+        "absent": {},
+        "absurd": {"Retry-After": "86400"},
+        "nonsense": {"Retry-After": "soon"},
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date", "absent", "absurd", "nonsense"])
+@every_source
+def test_429_is_waited_out(case: Case, kind: str, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    bench.slept.clear()
+    busy = json_response({"message": "busy"}, 429, _retry_after(kind))
+    bench.face.strike(0, lambda request, ask: busy)
+    assert same(bench.read(case.stream), truth, case)
+    most = bench.connector().client.limits.retry_after_most
+    waits = [pause for pause in bench.slept if pause >= 0.5]
+    assert waits, "asked again at once"
+    assert max(waits) <= most + 60
+    if kind in ("seconds", "date"):
+        assert max(waits) >= 5
+
+
+@every_stream
+def test_a_failing_server_is_asked_again(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    for fault in (
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 503, "retry_after": 3},
+        {"kind": "reset"},
+    ):
+        bench.server.inject(**fault)
+        assert same(bench.read(case.stream), truth, case), fault
+        assert bench.server.faults() == []
+
+
+@every_source
+def test_a_server_that_stays_down_fails_within_its_budget(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    bench.server.inject(kind="status", status=503, times=1000)
+    with pytest.raises(RetriableError):
+        bench.read(case.stream)
+    limits = bench.connector().client.limits
+    assert bench.requests <= limits.attempts
+    assert sum(bench.slept) <= limits.wait_budget + limits.retry_after_most
+
+
+@every_source
+def test_a_wrong_token_is_one_request_and_a_clear_error(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    wrong = "wrong-token-6c1e"
+    connector = bench.connector(password=wrong)
+    with pytest.raises(FatalError) as caught:
+        bench.read(case.stream, connector=connector)
+    assert bench.requests == 1
+    assert bench.account.conn_id in str(caught.value)
+    assert wrong not in str(caught.value)
+    with pytest.raises(FatalError):
+        connector.check()
+    assert bench.requests == 2
+
+
+@every_source
+def test_a_token_that_runs_out_half_way_ends_the_read(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    total = bench.requests
+    bench.server.inject(kind="token", skip=max(total - 1, 0), times=1000)
+    with pytest.raises(FatalError):
+        bench.read(case.stream)
+    assert bench.requests == 2 * total, "asked on after the refusal"
+    bench.server.clear_faults()
+    assert same(bench.read(case.stream), truth, case)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "gzip"])
+@every_stream
+def test_a_cut_body_is_never_taken_for_a_whole_one(
+    case: Case, framing: str, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    total = bench.requests
+    for skip in {0, total - 1}:
+        for keep in (0.0, 0.5, 0.99):
+            cut = {"kind": "truncate", "framing": framing, "keep": keep}
+            bench.server.inject(**cut, skip=skip)
+            assert same(bench.read(case.stream), truth, case)
+        bench.server.inject(**cut, skip=skip, times=1000)
+        with pytest.raises(ConnectorError):
+            bench.read(case.stream)
+        bench.server.clear_faults()
+
+
+@every_source
+def test_a_body_cut_without_any_framing_fails_or_is_asked_again(
+    case: Case, on_bench: OnBench
+) -> None:
+    """The worst framing: neither a length nor chunks, only the connection's end."""
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    total = bench.requests
+    for number in range(total):
+        for share in (0.4, 0.8):
+
+            def cut(request: Request, ask: Ask, share: float = share) -> Response:
+                answer = ask(request)
+                body = answer.body[: int(len(answer.body) * share)]
+                return Response(answer.status, answer.headers, body)
+
+            bench.face.strike(number, cut)
+            try:
+                rows = bench.read(case.stream)
+            except ConnectorError:
+                continue
+            assert same(rows, truth, case), f"answer {number} was cut at {share}"
+
+
+@every_stream
+def test_a_web_page_is_not_data(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    for skip in range(bench.requests):
+        bench.server.inject(kind="html", skip=skip)
+        try:
+            rows = bench.read(case.stream)
+        except ConnectorError:
+            bench.server.clear_faults()
+            continue
+        assert same(rows, truth, case)
+        assert bench.server.faults() == []
+
+    text = "<!DOCTYPE html><html><body>Maintenance</body></html>"
+    page = text_response(text, content_type="application/json")
+    bench.face.strike_all(lambda request, ask: page)
+    with pytest.raises(ConnectorError):
+        bench.read(case.stream)
+
+
+@every_source
+def test_a_redirect_is_not_followed(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    bench.server.inject(kind="redirect")
+    with pytest.raises(FatalError, match="redirect"):
+        bench.read(case.stream)
+    assert bench.requests == 1
+
+
+@every_stream
+def test_a_page_that_comes_twice_gives_the_truth_or_a_failure(
+    case: Case, on_bench: OnBench
+) -> None:
+    """Answer k is given again in the place of answer k + 1, for each k."""
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    total = bench.requests
+    for number in range(1, min(total, 12)):
+        bench.face.strike(number, lambda request, ask: bench.face.answers[-1])
+        try:
+            rows = bench.read(case.stream)
+        except ConnectorError:
+            continue
+        assert same(rows, truth, case), f"answer {number} was silently lost"
+
+
+@every_stream
+def test_an_answer_lost_to_emptiness_gives_the_truth_or_a_failure(
+    case: Case, on_bench: OnBench
+) -> None:
+    """One answer of an overloaded vendor: 200, and nothing in it."""
+    bench = on_bench(case.source)
+    truth = bench.read(case.stream)
+    total = bench.requests
+    for body in (b"", b"{}", b"[]", b"null"):
+        for number in range(min(total, 8)):
+
+            def empty(request: Request, ask: Ask, body: bytes = body) -> Response:
+                return Response(200, ask(request).headers, body)
+
+            bench.face.strike(number, empty)
+            try:
+                rows = bench.read(case.stream)
+            except ConnectorError:
+                continue
+            assert same(rows, truth, case), f"answer {number} was {body!r}"
+
+
+# -- settings ------------------------------------------------------------------------
+
+
+@every_source
+def test_each_missing_connection_field_is_named_before_any_request(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    cls = registry.connector_class(case.source)
+    names = {*cls.Secrets, *cls.connection_help}
+    assert names
+    for name in names:
+        changed: dict[str, Any] = {name: ""}
+        if name.startswith("extra."):
+            changed = {"extra": {name.removeprefix("extra."): ""}}
+        with pytest.raises(ConfigError, match=re.escape(name)) as caught:
+            bench.connector(**changed)
+        assert bench.account.conn_id in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert bench.requests == 0
+
+
+@every_source
+def test_each_wrong_setting_is_named_before_any_request(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    cls = registry.connector_class(case.source)
+    for name, info in cls.Settings.model_fields.items():
+        kept = {k: v for k, v in bench.account.settings.items() if k != name}
+        account = bench.account.model_copy(update={"settings": kept})
+        if info.is_required():
+            with pytest.raises(ConfigError, match=re.escape(name)):
+                bench.connector(account)
+        else:
+            bench.connector(account)
+        wrong = {**kept, name: {"no": ["such", "value"]}}
+        account = bench.account.model_copy(update={"settings": wrong})
+        with pytest.raises(ConfigError, match=re.escape(name)):
+            bench.connector(account)
+    unknown = {**bench.account.settings, "unheard_of": 1}
+    account = bench.account.model_copy(update={"settings": unknown})
+    with pytest.raises(ConfigError, match="unheard_of"):
+        bench.connector(account)
+    assert bench.requests == 0
+
+
+@every_source
+def test_outside_the_demo_another_address_is_refused(
+    case: Case, on_bench: OnBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = on_bench(case.source)
+    monkeypatch.delenv("THROUGHLINE_DEMO")
+    with pytest.raises(ConfigError, match="host"):
+        bench.connector()
+    assert bench.requests == 0
+
+
+@every_source
+def test_check_proves_the_connection_with_few_requests(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    lines = bench.connector().check()
+    assert lines and all(line.strip() for line in lines)
+    assert 1 <= bench.requests <= 2
+
+
+# -- secrets ---------------------------------------------------------------------------
+
+
+@every_source
+def test_the_secret_is_in_no_log_line_and_no_error(
+    case: Case, on_bench: OnBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bench = on_bench(case.source)
+    texts = []
+    faults: list[dict[str, Any]] = [
+        {"kind": "status", "status": status, "times": 1000}
+        for status in (400, 401, 403, 404, 429, 500, 502)
+    ]
+    faults += [
+        {"kind": kind, "times": 1000}
+        for kind in ("truncate", "html", "token", "reset", "redirect")
+    ]
+    # a vendor that sends our own secret back
+    faults += [{"kind": "body", "body": f'{{"error":"{CANARY}"}}', "times": 1000}]
+    for fault in faults:
+        bench.server.inject(**fault)
+        connector = bench.connector()
+        for call in (connector.check, lambda: bench.read(case.stream)):
+            try:
+                call()
+            except ConnectorError as error:
+                links: BaseException | None = error
+                while links is not None:
+                    texts += [str(links), repr(links)]
+                    links = links.__cause__ or links.__context__
+        texts += [repr(connector), repr(connector.connection), repr(vars(connector))]
+        bench.server.clear_faults()
+    bench.server.stop()
+    with pytest.raises(ConnectorError) as gone:
+        bench.read(case.stream)
+    texts += [str(gone.value), caplog.text]
+    texts += [str(vars(record)) for record in caplog.records]
+    assert len(texts) > 20 and len(caplog.records) > 5
+    assert [text for text in texts if CANARY in text] == []
+
+
+# -- replay ----------------------------------------------------------------------------
+
+
+@every_stream
+def test_a_recorded_answer_is_read_as_a_live_one(case: Case, on_bench: OnBench) -> None:
+    """Every live answer that holds records gives the same through `parse`."""
+    bench = on_bench(case.source)
+    connector = bench.connector()
+    live = keyed(case.stream, bench.read(case.stream, connector=connector))
+    replayed: Rows = []
+    for answer in list(bench.face.answers):
+        try:
+            replayed += connector.parse(case.stream, answer.body, answer.headers)
+        except ConnectorError:
+            continue  # an order of a report, a list of something else
+    whole = [r for r in replayed if set(case.stream.key) <= set(r)]
+    found = {case.stream.record_key(row): row for row in whole}
+    assert {key: found.get(key) for key in live} == live
+
+
+@every_stream
+def test_parse_raises_nothing_but_its_own_error(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    connector = bench.connector()
+    bench.read(case.stream, connector=connector)
+    body = bench.face.answers[-1].body
+    bodies = [b"", b"{}", b"[]", b"null", b"1", b"<html>", b"\xff\xfe", b"\0" * 9]
+    bodies += [body[: len(body) * n // 37] for n in range(1, 37)]
+    bodies += [body.replace(b'"', b"'"), body.replace(b"\n", b"\t"), body + body]
+    bodies += [body.replace(b"[", b"{"), body.replace(b":", b":null,")]
+    for each in bodies:
+        try:
+            rows = connector.parse(case.stream, each, {})
+        except ConnectorError:
+            continue
+        assert isinstance(rows, list)
+        assert all(isinstance(row, dict) for row in rows)
