@@ -7,25 +7,28 @@ page for data, wait longer than its budget, or show a secret. Times are in secon
 from __future__ import annotations
 
 import logging
-import math
 import random
 import tempfile
-import threading
 import time
 import zlib
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 import requests
 import tenacity
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
+from connectors.base.answers import (
+    BLOCK,
+    Answer,
+    Download,
+    line_blocks,
+    parse_retry_after,
+    retry_in,
+)
 from connectors.base.errors import (
     ConfigError,
     ConnectorError,
@@ -33,40 +36,32 @@ from connectors.base.errors import (
     ParseError,
     RetriableError,
 )
+from connectors.base.limits import Limits, RateLimiter, shared_limiter
 from connectors.base.redaction import excerpt, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+__all__ = [
+    "BLOCK",
+    "Answer",
+    "ApiClient",
+    "Auth",
+    "Download",
+    "Limits",
+    "RateLimiter",
+    "line_blocks",
+    "parse_retry_after",
+    "retry_in",
+]
 
 log = logging.getLogger(__name__)
 
 Expect = Literal["json", "tsv", "any"]
 T = TypeVar("T")
 
-BLOCK = 1 << 20
 _RETRIABLE_STATUSES = {408, 420, 425, 429}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the vendor allows and how patient we are; seconds and bytes."""
-
-    requests_per_second: float | None = None
-    burst: int = 1
-    max_concurrent: int = 1
-    attempts: int = 6
-    backoff_first: float = 1
-    backoff_most: float = 60
-    retry_after_most: float = 120
-    wait_budget: float = 600
-    poll_longest: float = 60
-    poll_budget: float = 3600
-    connect_timeout: float = 10
-    read_timeout: float = 120
-    body_seconds: float = 3600
-    most_bytes: int = 256 << 20
-    most_download_bytes: int = 64 << 30
 
 
 @dataclass(frozen=True)
@@ -81,178 +76,6 @@ class Auth:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     path: str = field(default="", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
-
-
-@dataclass
-class Answer:
-    """A whole answer. `framed`: its length was declared, so it is proved whole."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    framed: bool = True
-    label: str = "answer"
-    _value: Any = field(default=None, repr=False)
-    _parsed: bool = field(default=False, repr=False)
-
-    def json(self) -> Any:
-        """The body as JSON. Raises ParseError."""
-        if not self._parsed:
-            try:
-                self._value = orjson.loads(self.body)
-            except orjson.JSONDecodeError:
-                raise ParseError(
-                    f"{self.label}: the body is not JSON: {excerpt(self.body)!r}"
-                ) from None
-            self._parsed = True
-        return self._value
-
-    def json_or_none(self) -> Any:
-        """The body as JSON, None when it is not (error pages of proxies)."""
-        try:
-            return self.json()
-        except ParseError:
-            return None
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds the vendor asks to wait (Retry-After), None when it does not say."""
-        return parse_retry_after(self.headers.get("Retry-After"))
-
-
-class Download:
-    """A big answer, whole and checked, in a nameless temporary file.
-
-    Nothing of it is handed on before its last byte has come, so a cut transfer is
-    simply fetched again. `status` is as answered: 201 and 202 have an empty body.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        file: IO[bytes] | None,
-        size: int,
-        framed: bool,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.size = size
-        self.framed = framed
-        self._file = file
-
-    def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """The body in blocks of about `size` bytes."""
-        if self._file is None:
-            return
-        self._file.seek(0)
-        while block := self._file.read(size):
-            yield block
-
-    def line_blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        r"""The body in blocks that end with a `\n`; only the last one may lack it."""
-        return line_blocks(self.blocks(size))
-
-    def close(self) -> None:
-        """Give the file back (else it goes with the object)."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __enter__(self) -> Download:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def line_blocks(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    r"""Cut blocks anew so that each ends with a `\n`; only the last one may lack it."""
-    rest: list[bytes] = []
-    for block in blocks:
-        end = block.rfind(b"\n") + 1
-        if not end:
-            rest.append(block)
-            continue
-        if rest:
-            rest.append(block[:end])
-            yield b"".join(rest)
-        else:
-            yield block if end == len(block) else block[:end]
-        rest = [block[end:]] if end < len(block) else []
-    if rest:
-        yield b"".join(rest)
-
-
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait from a Retry-After header: seconds or an HTTP date (RFC 9110).
-
-    A moment gone by is 0; a value that means nothing ("soon", NaN) is None, as if the
-    header were absent. A huge value is returned as it is: the caller caps it.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-class RateLimiter:
-    """So many requests a second with a burst, so many at a time; shared by threads."""
-
-    def __init__(
-        self,
-        per_second: float | None,
-        burst: int,
-        concurrent: int,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._interval = 1 / per_second if per_second else 0.0
-        self._slack = self._interval * (burst - 1)
-        self._next = -math.inf
-        self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(concurrent)
-        self._sleep = sleep
-        self._clock = clock
-
-    def __enter__(self) -> None:
-        self._slots.acquire()
-        if not self._interval:
-            return
-        with self._lock:
-            now = self._clock()
-            due = max(self._next, now)
-            self._next = due + self._interval
-        if (pause := due - self._slack - now) > 0:
-            self._sleep(pause)
-
-    def __exit__(self, *_: object) -> None:
-        self._slots.release()
-
-
-_limiters: dict[tuple[str, str, Limits], RateLimiter] = {}
-_limiters_lock = threading.Lock()
-
-
-def _shared_limiter(name: str, base_url: str, limits: Limits) -> RateLimiter:
-    """One limiter per account in a process, however many clients it makes."""
-    with _limiters_lock:
-        return _limiters.setdefault(
-            (name, base_url, limits),
-            RateLimiter(
-                limits.requests_per_second, limits.burst, limits.max_concurrent
-            ),
-        )
 
 
 class ApiClient:
@@ -282,7 +105,7 @@ class ApiClient:
         self._sleep = sleep
         self._clock = clock
         self._limiter = (
-            _shared_limiter(name, self._base_url, self.limits)
+            shared_limiter(name, self._base_url, self.limits)
             if sleep is time.sleep
             else RateLimiter(
                 self.limits.requests_per_second,
@@ -387,7 +210,7 @@ class ApiClient:
                         answer.status, answer.headers, None, 0, answer.framed
                     )
                 if self._judge is not None:
-                    head = Answer(200, _headers(r), b"", _framed(r), label)
+                    head = Answer(200, r.headers, b"", _framed(r), label)
                     if (error := self._judge(head)) is not None:
                         raise error
                 if not (_framed(r) or allow_unframed):
@@ -491,7 +314,7 @@ class ApiClient:
                 )
         return Answer(
             response.status_code,
-            _headers(response),
+            response.headers,
             bytes(body),
             _framed(response),
             label,
@@ -515,7 +338,7 @@ class ApiClient:
             file.close()
             raise
         return Download(
-            response.status_code, _headers(response), file, size, _framed(response)
+            response.status_code, response.headers, file, size, _framed(response)
         )
 
     def _body(self, label: str, response: requests.Response) -> Iterator[bytes]:
@@ -651,17 +474,6 @@ class ApiClient:
         raise RetriableError(
             f"{error} (gave up after {last.attempt_number} tries)", retry_after=asked
         )
-
-
-def retry_in(headers: Mapping[str, str], default: float = 10) -> float:
-    """Seconds until a queued report is to be asked for again (`retryIn`, any case)."""
-    value = CaseInsensitiveDict(headers).get("retryIn")
-    seconds = parse_retry_after(value)
-    return default if seconds is None else seconds
-
-
-def _headers(response: requests.Response) -> Mapping[str, str]:
-    return response.headers
 
 
 def _content_type(headers: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal  # noqa: TC003 - part of the interface
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -73,7 +73,7 @@ class Connector(ABC):
         self.account = account
         self.connection = connection
         self.client = client
-        self.settings = self.Settings.model_validate(account.settings)
+        self.settings: Any = self.Settings.model_validate(account.settings)
 
     # -- what a vendor's folder may say ------------------------------------------
 

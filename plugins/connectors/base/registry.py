@@ -71,7 +71,7 @@ def build(
     """A ready connector of an account; makes no request.
 
     `connection` stands in for the configured one; `client_options` go to ApiClient
-    (tests pass `sleep`). Raises ConfigError, one line naming the field and the fix.
+    (`sleep` in tests, `limits` to be less patient). Raises ConfigError, one line naming the field and the fix.
     """
     cls = connector_class(account.source)
     validate_settings(account)
@@ -99,9 +99,8 @@ def build(
         base_url,
         auth=auth,
         name=str(account),
-        limits=cls.limits_of(account),
         judge=cls.judge,
-        if_refused=f"{cls.if_refused} ({connection.conn_id})",
-        **client_options,
+        if_refused=f"{cls.if_refused} (connection {connection.conn_id})",
+        **{"limits": cls.limits_of(account), **client_options},
     )
     return cls(account, connection, client)

@@ -115,16 +115,11 @@ class Calltouch(Connector):
         today = datetime.now(ZoneInfo(zone)).date()
         window = Window(today - timedelta(days=1), today, zone)
         total = _page(self._journal(window, 1, 1)).total
-        return [f"site {self._site_id} answers; calls yesterday: {total}"]
-
-    @property
-    def _site_id(self) -> int:
-        assert isinstance(self.settings, Calltouch.Settings)
-        return self.settings.site_id
+        return [f"site {self.settings.site_id} answers; calls yesterday: {total}"]
 
     def _journal(self, window: Window, page: int, limit: int) -> Any:
         return self.client.get(
-            f"calls-service/RestAPI/{self._site_id}/calls-diary/calls",
+            f"calls-service/RestAPI/{self.settings.site_id}/calls-diary/calls",
             {
                 "dateFrom": f"{window.date_from:%d/%m/%Y}",
                 "dateTo": f"{window.last_day:%d/%m/%Y}",  # this day is read, too
