@@ -1,12 +1,25 @@
 {#
-    Which rows of raw a staging model reads.
+    Staging is incremental by load: a build stages what its loads wrote, and nothing
+    else. `staged_by_load` is the config of such a model, `rows_of_this_build` is its
+    `where`.
 
-    A full build reads every live row. An incremental one reads the live rows that the
-    loads of this build wrote (`ops.build_loads`, var build_id), and `remove_tombstones`
-    as a post-hook takes out what those loads found gone at the vendor. Without a
-    build_id an incremental run reads everything again. The loads are put into an array
-    first, so that the indexes on raw's load ids can be used.
+    A full build reads every live row of raw. An incremental one reads the live rows that
+    the loads of this build wrote (`ops.build_loads`, var build_id), and the post-hook
+    takes out what those loads found gone at the vendor. Without a build_id an
+    incremental run reads everything again. The loads are put into an array first, so
+    that the indexes on raw's load ids can be used.
 #}
+{% macro staged_by_load(source_name, table_name) -%}
+    {{ config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key=['account_id', 'record_key'],
+        on_schema_change='fail',
+        indexes=[{'columns': ['account_id', 'record_key'], 'unique': true}],
+        post_hook="{{ remove_tombstones('" ~ source_name ~ "', '" ~ table_name ~ "') }}"
+    ) }}
+{%- endmacro %}
+
 {% macro loads_of_this_build() -%}
     any(
         array(

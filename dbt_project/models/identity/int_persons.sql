@@ -1,6 +1,23 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as person_id,
-    cast(null as timestamptz) as first_seen_at,
-    cast(null as bigint) as identifiers_count
-where false
+{{ config(tags=['persons']) }}
+
+with
+
+person_identifiers as (
+
+    select * from {{ ref('int_person_identifiers') }}
+
+),
+
+persons as (
+
+    select
+        person_id,
+        min(first_seen_at) as first_seen_at,
+        count(*) as identifiers_count
+    from person_identifiers
+    where not is_shared
+    group by person_id
+
+)
+
+select * from persons

@@ -1,0 +1,23 @@
+-- What `identify` gives a person to: all identifiers but the shared and the quarantined.
+{{ config(tags=['identifiers']) }}
+
+with
+
+identifiers as (
+
+    select * from {{ ref('int_identifiers') }}
+
+),
+
+own as (
+
+    select
+        kind,
+        identifier,
+        first_seen_at
+    from identifiers
+    where standing in ('strong', 'joining')
+
+)
+
+select * from own
