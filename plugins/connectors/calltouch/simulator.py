@@ -1,8 +1,8 @@
 """The calls journal as Calltouch would give it for the simulated company.
 
 Speaks `GET /calls-service/RestAPI/{siteId}/calls-diary/calls` in both of its shapes,
-with its limits, its help page for any other path, and its traps: four ways to say
-"nothing", a 12-hour clock without AM or PM in `sessionDate`, negative durations.
+with its limits, its help page for any other path, and its traps: several ways to say
+"nothing", and a 12-hour clock without AM or PM in `sessionDate`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections import deque
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from simulator.face import Face, Request, Response, json_response, text_response
 from simulator.world import MOSCOW, moscow_day
@@ -125,7 +126,7 @@ class Simulator(Face):
         mark = hashlib.blake2b(str(call.call_id).encode(), digest_size=16).hexdigest()
         seen_at = call.session_at or call.at
         nothing = NOT_GIVEN if in_visit else NOT_FILLED
-        site = self.world.site if in_visit else None
+        site = urlsplit(self.world.site).hostname
         direct = None
         if "withYandexDirect" in flags and call.direct_campaign_id is not None:
             direct = {
@@ -167,7 +168,7 @@ class Simulator(Face):
             "url": call.url,
             "callUrl": call.url,
             "ref": call.ref,
-            "hostname": site,
+            "hostname": site if in_visit else None,
             "utmSource": call.utm_source or nothing,
             "utmMedium": call.utm_medium or nothing,
             "utmCampaign": call.utm_campaign or nothing,
@@ -202,7 +203,7 @@ class Simulator(Face):
             "yandexDirect": direct,
             "googleAdWords": None,
             "siteId": self.world.site_id,
-            "siteName": self.world.site,
+            "siteName": site,
             "callbackInfo": None,
             "ctClientId": 8 * 10**17 + (call.session_id or 0) if in_visit else None,
             "dcm": None,
@@ -217,14 +218,12 @@ class Simulator(Face):
 
 
 def _tags(call: Call) -> list[dict[str, Any]]:
-    kind = "звонок" if call.visit_id is not None else "статика"
-    tags = [{"category": "", "type": "AUTO-PN", "names": [kind]}]
+    kinds = [("AUTO-PN", list(call.tags))]
     if call.callback:
-        names = ["Обратный звонок с формы"]
-        tags.append({"category": "", "type": "AUTO-CT", "names": names})
-    if call.tags:
-        tags.append({"category": "", "type": "WEB-API", "names": list(call.tags)})
-    return tags
+        kinds.append(("AUTO-CT", ["Обратный звонок с формы"]))
+    return [
+        {"category": "", "type": kind, "names": names} for kind, names in kinds if names
+    ]
 
 
 def _google_id(client_id: str | None) -> str | None:
