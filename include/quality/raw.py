@@ -199,7 +199,14 @@ CHECKS = [
         query=LOADS.format(value="loads.rows_dead", more=""),
     ),
     Check(
-        name="no_field_is_undeclared",
+        name="no_rows_are_withheld_as_gone",
+        severity="critical",
+        why="a fifth of a window gone at once is a broken answer until a person agrees",
+        expectation=zero,
+        query=LOADS.format(value="loads.rows_withheld", more=""),
+    ),
+    Check(
+        name="loads_came_without_warnings",
         severity="warning",
         why="a field the vendor added is sealed away until its class is declared",
         expectation=zero,

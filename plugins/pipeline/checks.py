@@ -374,7 +374,7 @@ def _expected_streams(
     now = windows.utc_now()
     rows: list[tuple[Any, ...]] = []
     for account in accounts:
-        for stream in registry.connector_class(account.source).streams:
+        for stream in registry.connector_class(account.source).streams_of(account):
             first: date | None = None
             last: date | None = None
             if stream.kind == "window":
