@@ -39,6 +39,8 @@ create table if not exists ops.loads (
     rows_new bigint not null default 0,
     rows_changed bigint not null default 0,
     rows_gone bigint not null default 0,
+    -- missing from the answer but too many to believe: kept, not given a tombstone
+    rows_withheld bigint not null default 0,
     rows_dead bigint not null default 0,
     rows_duplicate bigint not null default 0,
     -- the sum of the stream's amount over the answer, and what the vendor says it is
@@ -137,9 +139,11 @@ create table if not exists identity.token_facts (
     country text,
     -- typed in to satisfy a form: +7 900 000-00-00, no@example.com, "test"
     is_placeholder boolean not null default false,
-    -- e-mails: personal, free, corporate, role, shared
+    -- e-mails: free, corporate, role (info@ …), shared (noreply@ and other robots)
     mailbox_class text,
-    masked text not null
+    masked text not null,
+    -- one of our own lines (a declared business number), not a customer's
+    is_own_number boolean not null default false
 );
 grant select, insert, update on identity.token_facts to loader;
 grant select on identity.token_facts to transformer;
