@@ -147,7 +147,7 @@ class YandexDirect(Connector):
         if stream.kind == "window":
             return reports.records(stream, body)
         if (error := ApiError.in_body(body)) is not None:
-            raise error.as_error(f"{self.name} {stream.name}")
+            raise error.as_error(f"{self.account}: {stream.name}")
         answer = Answer(200, headers, body, label=f"{self.name} {stream.name}")
         return list(lists.page(stream, answer.json()).items)
 

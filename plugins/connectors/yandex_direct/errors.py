@@ -33,8 +33,9 @@ HOW_TO_RENEW = (
     "issue a new OAuth token at oauth.yandex.ru for the application that was approved "
     "for the Direct API, and put it into field password of the connection"
 )
+REFUSED = 53
 WHAT_TO_DO: Mapping[int, str] = {
-    53: HOW_TO_RENEW,
+    REFUSED: HOW_TO_RENEW,
     54: "give the token's owner access to this client, or correct client_login in "
     "sources.yml (an agency's token needs the login of one of its clients)",
     55: "the service or method does not exist: update this connector",
@@ -105,8 +106,11 @@ class ApiError:
         if self.code in RETRY_AFTER:
             seconds, meaning = RETRY_AFTER[self.code]
             return RetriableError(f"{what}: {meaning}", retry_after=seconds)
+        # A label begins with source/account, which names the connection too.
+        connection = "throughline_" + label.partition(":")[0].replace("/", "__")
         todo = WHAT_TO_DO.get(
             self.code,
             "the request does not fit the API: report this to the maintainers",
         )
-        return FatalError(f"{what}: {todo}")
+        where = f" ({connection})" if self.code == REFUSED and "/" in label else ""
+        return FatalError(f"{what}: {todo}{where}")

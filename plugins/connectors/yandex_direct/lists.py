@@ -44,13 +44,19 @@ def read(
     a call cost go to the log. Raises ParseError when the pages do not move on.
     """
     service, _ = SERVICES[stream.name]
+    ids = frozenset(criteria.get("CampaignIds", ()))
 
     def fetch(offset: int) -> Page[Record]:
         body = request(stream, criteria, offset=offset, names=names)
         answer = client.post(f"json/v501/{service}", body, headers=headers)
         units = answer.headers.get("Units", "unknown")
         log.info("yandex_direct %s: points spent/left/daily %s", service, units)
-        return page(stream, answer.json())
+        found = page(stream, answer.json())
+        if ids and not all(item.get("CampaignId") in ids for item in found.items):
+            raise ParseError(
+                f"yandex_direct {service}: an object is of no campaign that was asked for"
+            )
+        return found
 
     for records in paging.offset(fetch, what=f"yandex_direct {service}"):
         yield JsonBatch(list(records))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simulator.face import Options
     from simulator.world import AdCost, World
 
-ONLINE_DAYS = 3
+ONLINE_DAYS = 7
 """In `auto` mode a report of at most this many days is made at once."""
 
 QUEUE_LIMIT = 5

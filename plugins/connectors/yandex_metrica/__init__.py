@@ -129,7 +129,7 @@ class YandexMetrica(Connector):
     ) -> list[Record]:
         """A recorded part of a log as records; a recorded error raises what it means."""
         del headers
-        if (error := logs.error_in(body, f"{self.name} {stream.name}")) is not None:
+        if (error := logs.error_in(body, f"{self.account}: {stream.name}")) is not None:
             raise error
         return logs.records(stream, body)
 

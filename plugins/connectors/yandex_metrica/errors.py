@@ -28,14 +28,16 @@ RETRY_AFTER: Mapping[str, float] = {
 """Kinds that pass: seconds to wait. Daily quotas begin anew at 00:00 UTC."""
 
 WHAT_TO_DO: Mapping[str, str] = {
-    "invalid_token": HOW_TO_RENEW,
-    "unauthorized": HOW_TO_RENEW,
     "access_denied": "give the token's owner view access to this counter, or correct "
     "counter_id in sources.yml",
     "not_found": "the counter or log is not there: check counter_id in sources.yml",
     "limit_exceeded": "the storage of prepared logs (10 GB) is full or the period too "
     "long: clean logs that other programs ordered for this counter",
 }
+
+
+class TokenRefused(FatalError):
+    """The token is wrong or has run out: nothing more is asked."""
 
 
 def api_error(value: Any, status: int, label: str) -> ConnectorError | None:
@@ -51,6 +53,10 @@ def api_error(value: Any, status: int, label: str) -> ConnectorError | None:
     where = f" in {first['location']}" if first.get("location") else ""
     said = str(first.get("message") or value.get("message") or "no text")
     what = f"{label}: Metrica error {code} {kind}{where} ({said})"
+    if kind in ("invalid_token", "unauthorized"):
+        # A label begins with source/account, which names the connection too.
+        connection = "throughline_" + label.partition(":")[0].replace("/", "__")
+        return TokenRefused(f"{what}: {HOW_TO_RENEW} ({connection})")
     if kind in WHAT_TO_DO:
         return FatalError(f"{what}: {WHAT_TO_DO[kind]}")
     if kind in RETRY_AFTER or code in (420, 429) or code >= 500:

@@ -20,7 +20,7 @@ from connectors.base.errors import (
     ParseError,
     RetriableError,
 )
-from connectors.yandex_metrica.errors import api_error
+from connectors.yandex_metrica.errors import TokenRefused, api_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +73,7 @@ class LogRequests:
                 log.warning(
                     "log %s of an earlier run is cleaned", each.get("request_id")
                 )
-                self._end(each.get("request_id"), str(status))
+                self._end_quietly(each.get("request_id"), str(status))
 
     # -- one log ------------------------------------------------------------------
 
@@ -105,10 +105,13 @@ class LogRequests:
                 status = ready["status"]
                 if status == "processed":
                     yield from self._parts(number, ready)
-                    return
-            finally:
+            except BaseException:
                 # Also when the reader stops half-way or the task is killed politely.
-                self._end(number, status)
+                self._end_quietly(number, status)
+                raise
+            self._end(number, status)
+            if status == "processed":
+                return
             log.warning("log %s ended as %s (order %d)", number, status, attempt)
         raise RetriableError(
             f"yandex_metrica: Metrica failed to make the log of {window.date_from} to "
@@ -169,8 +172,19 @@ class LogRequests:
                 f"yandex_metrica: log {number} of {whole} bytes lists parts of "
                 f"{sum(sizes.values())}: a part is missing"
             )
+        seen: set[bytes] = set()
         for part in range(len(parts)):
-            yield from self._part(number, part, sizes[part])
+            first = True
+            for batch in self._part(number, part, sizes[part]):
+                start = batch.body[:4096]
+                if first and start in seen:
+                    raise ParseError(
+                        f"yandex_metrica: part {part} of log {number} is another "
+                        "part again"
+                    )
+                first = False
+                seen.add(start)
+                yield batch
 
     def _part(self, number: int, part: int, size: int) -> Iterator[TsvBatch]:
         path = f"{self._path}/logrequest/{number}/part/{part}/download"
@@ -193,14 +207,27 @@ class LogRequests:
         )
 
     def _end(self, number: Any, status: str) -> None:
-        """Give the room of a log back; a failure is told, and left to the next run."""
+        """Give the room of a log back. Raises what hinders it."""
         action = {"processed": "clean", **dict.fromkeys(UNFINISHED, "cancel")}.get(
             status
         )
         if action is None:
             return
+        path = f"{self._path}/logrequest/{number}"
         try:
-            self._client.post(f"{self._path}/logrequest/{number}/{action}")
+            self._client.post(f"{path}/{action}")
+        except TokenRefused:
+            raise
+        except FatalError:
+            # Perhaps it is done: the answer to an earlier try was lost on its way.
+            value = self._client.get(path).json()
+            if _object(value, "log_request", "status", str)["status"] == status:
+                raise
+
+    def _end_quietly(self, number: Any, status: str) -> None:
+        """The same when something else went wrong already; the next run cleans."""
+        try:
+            self._end(number, status)
         except ConnectorError as error:
             log.warning("log %s could not be given back: %s", number, error)
 

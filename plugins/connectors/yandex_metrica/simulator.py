@@ -94,7 +94,8 @@ class Simulator(Face):
 
     `storage_bytes` and `max_days` (days; None = a year) lower what `evaluate` allows;
     `next_statuses` are passed through by the next ordered logs before they are made
-    (`processing_failed` ends a log).
+    (`processing_failed` ends a log); `repeat_every` n rows one comes twice, as seen in
+    real logs.
     """
 
     def __init__(self, world: World, options: Options) -> None:
@@ -102,6 +103,7 @@ class Simulator(Face):
         self.storage_bytes = STORAGE_BYTES
         self.max_days: int | None = None
         self.next_statuses: deque[str] = deque()
+        self.repeat_every: int | None = None
         self.log_requests: dict[int, LogRequest] = {}
         self._lock = threading.RLock()
         self._running = 0
@@ -325,8 +327,8 @@ class Simulator(Face):
                 continue
             row = "\t".join([cell(visit, now) for cell in cells]).encode() + b"\n"
             rows.append(row)
-            if visit.visit_id % 1999 == 0:
-                rows.append(row)  # the vendor repeats a row now and then
+            if self.repeat_every and len(rows) % self.repeat_every == 0:
+                rows.append(row)
         self._rendered[key] = rows
         return rows
 
