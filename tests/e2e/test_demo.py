@@ -1,0 +1,208 @@
+"""The whole line through real Airflow, compared with what really happened."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo import airflow, processes, superset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import Demo
+
+pytestmark = pytest.mark.e2e
+
+ONE_VIEW = "attribution_model = 'last_non_direct' and date_basis = 'by_payment'"
+
+
+def figure(demo: Demo, query: str) -> Any:
+    with demo.connect("bi") as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def fingerprints(demo: Demo) -> dict[str, str]:
+    """A hash of every published mart's rows, whatever their order."""
+    found = {}
+    with demo.connect("bi") as connection:
+        names = connection.execute(
+            "select table_name from information_schema.views"
+            " where table_schema = 'marts' order by 1"
+        ).fetchall()
+        for (name,) in names:
+            if name in ("data_freshness", "build_info"):
+                continue  # they tell when, so they change with every run
+            row = connection.execute(
+                f"select md5(string_agg(md5(m::text), '' order by md5(m::text)))"
+                f" from marts.{name} as m"
+            ).fetchone()
+            assert row is not None
+            found[name] = row[0]
+    return found
+
+
+def run_ids(client: airflow.Client) -> list[str]:
+    runs = client.call("GET", "dags/marketing/dagRuns?order_by=-run_after")["dag_runs"]
+    return [run["dag_run_id"] for run in runs]
+
+
+@pytest.fixture(scope="module")
+def client(demo: Demo) -> airflow.Client:
+    found = airflow.Client(demo.settings)
+    found.wait_until_healthy()
+    return found
+
+
+def test_the_printed_table_ends_with_addresses(demo: Demo) -> None:
+    assert f"{demo.settings.url('airflow')}/dags/marketing" in demo.output
+    assert (
+        f"{demo.settings.url('superset')}/superset/dashboard/overview/" in demo.output
+    )
+    for word in ("CPL", "CAC", "ROMI", "ДРР"):
+        assert word in demo.output
+
+
+def test_marts_agree_with_the_truth(demo: Demo, truth: Any) -> None:
+    """Spend to the kopeck, sales and revenue exactly; prints persons' accuracy."""
+    spend = figure(
+        demo, f"select sum(cost_amount) from marts.performance_daily where {ONE_VIEW}"
+    )
+    assert spend == Decimal(truth.spend_kopecks) / 100
+
+    sales = figure(
+        demo, f"select sum(sales_gross) from marts.performance_daily where {ONE_VIEW}"
+    )
+    assert sales == truth.sales
+
+    revenue = figure(
+        demo, f"select sum(revenue) from marts.performance_daily where {ONE_VIEW}"
+    )
+    assert revenue == Decimal(truth.revenue_kopecks) / 100
+    print(f"spend {spend} ₽, sales {sales}, revenue {revenue} ₽: equal to the truth")
+
+
+def test_every_model_and_basis_gives_the_same_totals(demo: Demo) -> None:
+    with demo.connect("bi") as connection:
+        rows = connection.execute(
+            "select attribution_model, date_basis, sum(cost_amount), sum(revenue),"
+            " sum(sales) from marts.performance_daily group by 1, 2"
+        ).fetchall()
+    assert len(rows) == 6 * 3
+    assert len({row[2:] for row in rows}) == 1
+
+
+def test_persons_agree_with_the_truth(demo: Demo, truth: Any) -> None:
+    with demo.connect("transformer") as connection:
+        assigned = connection.execute(
+            "select kind, identifier, person_id"
+            " from identity.person_identifiers_assigned"
+        ).fetchall()
+    precision, recall = truth.accuracy(
+        {(kind, identifier): person for kind, identifier, person in assigned}
+    )
+    print(f"persons: precision {precision:.4f}, recall {recall:.4f}")
+    assert precision >= 0.99
+    assert recall >= 0.90
+
+
+def test_a_dbt_task_names_its_models_with_rows_and_seconds(
+    client: airflow.Client,
+) -> None:
+    run_id = run_ids(client)[0]
+    tasks = {task["task_id"]: task for task in client.tasks("marketing", run_id)}
+    assert {task["state"] for task in tasks.values()} == {"success"}
+    log = client.log("marketing", run_id, tasks["build_marts"], lines=400)
+    for model in ("fct_ad_cost_daily", "fct_result_daily", "deal_journal"):
+        assert re.search(rf"{model}\s.*\b(success|pass)\b", log), log
+        assert re.search(rf"{model}\s.*\d+(\.\d+)?\s*s\b", log), log
+
+
+def test_no_secret_and_no_phone_in_any_log(demo: Demo) -> None:
+    secrets = [demo.settings.secret[name] for name in ("api_token", "loader", "bi")]
+    phone = re.compile(r"\+?7[\s(-]*9\d{2}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}")
+    logs = [p for p in (demo.home / "airflow/logs").rglob("*.log") if p.is_file()]
+    assert logs
+    for path in logs:
+        text = path.read_text(errors="replace")
+        for secret in secrets:
+            assert secret not in text, path
+        assert not phone.search(text), f"{path}: {phone.search(text)}"
+
+
+def test_the_same_days_again_change_no_row(demo: Demo) -> None:
+    before = fingerprints(demo)
+    assert {"performance_daily", "deal_journal", "funnel"} <= set(before)
+    again = demo.call("up")
+    assert "marketing runs over" in again
+    assert fingerprints(demo) == before
+
+
+@pytest.mark.browser
+def test_superset_shows_the_printed_totals(demo: Demo, project: Path) -> None:
+    out = demo.home / "overview.png"
+    seen = look(
+        project, "superset", demo.settings.url("superset"), superset.USER,
+        demo.settings.secret["superset_admin"], out,
+    )  # fmt: skip
+    assert not seen["errors"]
+    assert len(seen["data"]) >= 17
+    assert all(answer["status"] == 200 for answer in seen["data"])
+    assert all(answer["rows"] > 0 for answer in seen["data"]), seen["data"]
+    totals = json.loads(demo.call("summary", "--json", module="pipeline"))["total"]
+    shown = {
+        title: digits(text.replace(title, "", 1))
+        for title, text in seen["charts"].items()
+    }
+    assert shown["Расход"] == str(round(Decimal(str(totals["cost"]))))
+    assert shown["Выручка"] == str(round(Decimal(str(totals["revenue"]))))
+    assert shown["Лиды"] == str(round(Decimal(str(totals["leads"]))))
+    assert shown["Продажи"] == str(round(Decimal(str(totals["sales"]))))
+
+
+@pytest.mark.browser
+def test_the_run_is_green_in_the_airflow_ui(
+    demo: Demo, client: airflow.Client, project: Path
+) -> None:
+    url = f"{demo.settings.url('airflow')}/dags/marketing/runs/{run_ids(client)[0]}"
+    seen = look(
+        project, "airflow", url, airflow.USER,
+        demo.settings.secret["airflow_admin"], demo.home / "airflow.png",
+    )  # fmt: skip
+    assert "marketing" in seen["text"]
+    assert "Success" in seen["text"] or "success" in seen["text"]
+
+
+def digits(text: str) -> str:
+    """The digits of a shown number: '1 234 567 ₽' → '1234567'."""
+    return re.sub(r"\D", "", text.strip().splitlines()[0]) if text.strip() else ""
+
+
+def look(
+    project: Path, what: str, url: str, user: str, password: str, out: Path
+) -> dict[str, Any]:
+    """What a real browser sees (tests/e2e/browser.py)."""
+    python = project / ".venv-dev/bin/python"
+    done = subprocess.run(
+        [str(python), str(project / "tests/e2e/browser.py"), what, url, user, password,
+         str(out)],
+        check=False, text=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_down_stops_everything_that_was_started(demo: Demo) -> None:
+    names = processes.names()
+    assert len(names) == 6  # the simulator, four of Airflow, Superset
+    demo.call("down")
+    assert not any(processes.is_running(name) for name in names)
+    assert processes.names() == []
