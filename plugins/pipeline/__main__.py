@@ -51,7 +51,12 @@ class Kind(StrEnum):
 @app.command("setup")
 def setup_command(
     superuser_dsn: Annotated[
-        str, typer.Option(help="libpq address of a superuser; dbname = the warehouse")
+        str,
+        typer.Option(
+            envvar="THROUGHLINE_SUPERUSER_DSN",
+            show_envvar=True,
+            help="libpq address of a superuser; dbname = the warehouse",
+        ),
     ],
 ) -> None:
     """Create roles, schemas and tables; safe to run again."""
