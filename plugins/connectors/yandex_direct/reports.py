@@ -248,6 +248,8 @@ class _Reader:
             if (error := ApiError.in_body(rest)) is not None:
                 raise error.as_error(f"yandex_direct {self._stream.name}")
             raise ParseError(f"not a report but a page or JSON: {rest[:80]!r}")
+        if not rest.strip():
+            raise Incomplete("the report is empty")
         line, _, after = rest.partition(b"\n")
         if line.startswith(b'"') and b"\t" not in line:
             rest = after
@@ -257,9 +259,8 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise ParseError(f"the report is not UTF-8: {line[:80]!r}") from error
         declared = tuple(field.name for field in self._stream.fields)
-        if not all(_NAME.fullmatch(cell) for cell in cells) or not {*cells} & {
-            *declared
-        }:
+        named = all(_NAME.fullmatch(cell) for cell in cells)
+        if not (named and {*cells} & {*declared}):
             # No column line: the rows begin at once, in the order that was asked for.
             is_summary = _SUMMARY.fullmatch(line.rstrip(b"\r"))
             if len(cells) != len(declared) and not is_summary:

@@ -245,11 +245,7 @@ class Simulator(Face):
                 age = self.options.now - order.world_time
                 if age > timedelta(hours=KEPT_HOURS) or age < timedelta(0):
                     del self._orders[name]
-            waiting = [
-                o
-                for o in self._orders.values()
-                if o.polls < 1 or now < o.ordered_at + wait
-            ]
+            waiting = [o for o in self._orders.values() if now < o.ordered_at + wait]
             found = self._orders.get(key)
             headers = {
                 "retryIn": str(max(round(wait), 0)),
@@ -268,8 +264,8 @@ class Simulator(Face):
                     "Invalid parameters",
                     "A report with this name and other parameters already exists",
                 )
-            if found in waiting:
-                found.polls += 1
+            found.polls += 1
+            if found in waiting or found.polls == 1:
                 return Response(202, headers, b"")
         if found.body is None:
             found.body = self._tsv(request, params, first, last, plain=True).body
