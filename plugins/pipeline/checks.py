@@ -43,7 +43,9 @@ class Check:
 
     `query` returns columns subject and value (in the raw gate also source and
     account_id), and may use the parameters %(run_id)s, %(build_id)s, %(date_from)s,
-    %(date_to)s, %(as_of)s and the temporary table `expected_streams`. `expectation`
+    %(date_to)s, %(as_of)s and the temporary tables `expected_streams` and, in the
+    marts gate, `staged_loads` (what this build or one before took in) and `shown_cost`
+    (ad spend as published, by platform, account_id and cost_date). `expectation`
     makes the GX expectation; `source` limits the check to deployments that read it;
     `may_be_empty` says that nothing to look at is fine.
     """
@@ -273,6 +275,8 @@ def _gate(gate: Gate, run_id: str, days: Days) -> list[Verdict]:
     }
     with connect("transformer") as connection:
         _expected_streams(connection, accounts, days)
+        if build is not None:
+            _staged_and_shown(connection, build.build_id)
         verdicts = run_checks(connection, checks, parameters)
     with connect("transformer") as connection:
         accepted = {
@@ -398,6 +402,37 @@ def _expected_streams(
     connection.cursor().executemany(
         "insert into expected_streams values (%s, %s, %s, %s, %s, %s, %s, %s)", rows
     )
+
+
+def _staged_and_shown(connection: psycopg.Connection, build_id: int) -> None:
+    """Loads that the build may know of, and the spend that is shown now."""
+    connection.execute(
+        """
+        create temporary table staged_loads as
+        select load_id from ops.build_loads where build_id = %s
+        union
+        select load_id from ops.published_loads
+        """,
+        (build_id,),
+    )
+    connection.execute("analyze staged_loads")
+    connection.execute(
+        """
+        create temporary table shown_cost (
+            platform text, account_id text, cost_date date, cost_amount numeric
+        )
+        """
+    )
+    row = connection.execute("select to_regclass('marts.fct_ad_cost_daily')").fetchone()
+    if row is not None and row[0] is not None:
+        connection.execute(
+            """
+            insert into shown_cost
+            select platform, account_id, cost_date, sum(cost_amount)
+            from marts.fct_ad_cost_daily
+            group by platform, account_id, cost_date
+            """
+        )
 
 
 def _report(verdicts: Sequence[Verdict]) -> str:
