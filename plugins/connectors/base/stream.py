@@ -156,11 +156,15 @@ class Stream:
 
         Raises KeyError or ValueError when the day cannot be found.
         """
-        if self.date_of is not None:
-            return self.date_of(record, ZoneInfo(time_zone))
-        if self.date_field is None:
+        if self.date_of is None and self.date_field is None:
             return None
-        return date.fromisoformat(str(record[self.date_field])[:10])
+        try:
+            if self.date_of is not None:
+                return self.date_of(record, ZoneInfo(time_zone))
+            return date.fromisoformat(str(record[self.date_field or ""])[:10])
+        except (TypeError, OverflowError, OSError) as error:
+            field = self.date_field or "date"
+            raise ValueError(f"field {field} holds no day: {error}") from None
 
 
 def from_json(body: bytes) -> Any:
