@@ -393,14 +393,20 @@ class Bitrix24(Connector):
             yield JsonBatch(rows)
 
     def _deal_contacts(self, stream: Stream) -> Iterator[Batch]:
-        for deals in self._by_id(DEALS, "crm.deal.list", {"select": ["ID"]}, {}):
-            ids = [str(row["ID"]) for row in deals]
-            for start in range(0, len(ids), BATCH):
+        select = {"select": ["ID", "CONTACT_ID"]}
+        for deals in self._by_id(DEALS, "crm.deal.list", select, {}):
+            for start in range(0, len(deals), BATCH):
+                some = deals[start : start + BATCH]
                 commands = {
-                    f"deal_{each}": f"crm.deal.contact.items.get?id={each}"
-                    for each in ids[start : start + BATCH]
+                    f"deal_{row['ID']}": f"crm.deal.contact.items.get?id={row['ID']}"
+                    for row in some
                 }
-                found = self._batch(commands)
+                not_empty = {
+                    f"deal_{row['ID']}"
+                    for row in some
+                    if row.get("CONTACT_ID") not in (None, "", "0", 0)
+                }
+                found = self._batch(commands, not_empty)
                 records = _records(stream, {"result": {"result": found}})
                 if records:
                     yield JsonBatch(records)
@@ -491,11 +497,12 @@ class Bitrix24(Connector):
         # Whole seconds on both sides: the running second belongs to this read.
         return (now + timedelta(seconds=1)).isoformat()
 
-    def _batch(self, commands: dict[str, str]) -> Record:
+    def _batch(self, commands: dict[str, str], not_empty: set[str]) -> Record:
         """Results by command; one refused with "Not found" is left out.
 
-        Raises FatalError for another refusal, RetriableError when a command's answer
-        does not come within ASK_BUDGET seconds.
+        A command without an answer, or with an empty one where it cannot be, is sent
+        again. Raises FatalError for another refusal, RetriableError when answers are
+        still missing after ASK_BUDGET seconds.
         """
         found: Record = {}
         left = dict(commands)
@@ -503,20 +510,18 @@ class Bitrix24(Connector):
         def ask() -> int:
             content = self.client.post("batch", {"halt": 0, "cmd": left}).json()
             results, errors = _batch_parts(content)
-            for key in set(results) | set(errors):
-                if left.pop(key, None) is None:
-                    raise ParseError(
-                        f"batch: an answer to {key!r}, which was not asked"
-                    )
-                if key in results:
-                    found[key] = results[key]
-                elif not str(errors[key].get("error_description")).startswith(
-                    "Not found"
-                ):
-                    if errors[key].get("error") in _PASSING:
-                        left[key] = commands[key]
-                    else:
-                        raise FatalError(f"batch: {commands[key]}: {errors[key]}")
+            if strange := [key for key in (*results, *errors) if key not in left]:
+                raise ParseError(f"batch: answers that were not asked for: {strange}")
+            for key, result in results.items():
+                if result or key not in not_empty:
+                    found[key] = result
+                    del left[key]
+            for key, error in errors.items():
+                said = error if isinstance(error, dict) else {}
+                if str(said.get("error_description")).startswith("Not found"):
+                    left.pop(key, None)
+                elif said.get("error") not in _PASSING:
+                    raise FatalError(f"batch: {commands[key]}: {error}")
             return len(left)
 
         self.client.poll(
