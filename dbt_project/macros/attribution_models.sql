@@ -44,3 +44,9 @@
 {% macro date_bases() %}
 {{ return(['by_click', 'by_lead', 'by_payment']) }}
 {% endmacro %}
+
+
+{# A ratio of sums: NULL where there is nothing to divide by. #}
+{% macro ratio(numerator, denominator) -%}
+cast({{ numerator }} / nullif(greatest({{ denominator }}, 0), 0) as numeric(28, 9))
+{%- endmacro %}

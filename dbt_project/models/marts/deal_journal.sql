@@ -1,0 +1,398 @@
+{% set models = attribution_models() %}
+{% set window = "make_interval(hours => 24 * " ~ var('attribution_window_days', 90)
+    ~ ")" %}
+
+with
+
+deals as (
+
+    select * from {{ ref('int_deals') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('int_leads') }}
+
+),
+
+conversions as (
+
+    select * from {{ ref('int_conversions') }}
+
+),
+
+credits as (
+
+    select * from {{ ref('int_attribution_credits') }}
+
+),
+
+touchpoints as (
+
+    select * from {{ ref('int_touchpoints') }}
+
+),
+
+touchpoint_persons as (
+
+    select * from {{ ref('int_touchpoint_persons') }}
+
+),
+
+identifiers as (
+
+    select * from {{ ref('int_person_identifiers') }}
+
+),
+
+token_facts as (
+
+    select * from {{ source('identity', 'token_facts') }}
+
+),
+
+keywords as (
+
+    select * from {{ ref('dim_keyword') }}
+
+),
+
+costs as (
+
+    select * from {{ ref('fct_ad_cost_daily') }}
+
+),
+
+traffic as (
+
+    select * from {{ ref('fct_traffic_daily') }}
+
+),
+
+-- what one visit by a keyword cost on a day, whatever the attribution model
+visit_costs as (
+
+    select
+        costs.cost_date,
+        costs.platform,
+        costs.account_id,
+        costs.campaign_id,
+        costs.ad_group_id,
+        costs.keyword_key,
+        costs.placement,
+        costs.cost_amount / traffic.visits as visit_cost
+    from costs
+    inner join traffic
+        on
+            costs.cost_date = traffic.traffic_date
+            and costs.channel = traffic.channel
+            and costs.platform = traffic.platform
+            and costs.account_id = traffic.account_id
+            and costs.campaign_id = traffic.campaign_id
+            and costs.ad_group_id = traffic.ad_group_id
+            and costs.keyword_key = traffic.keyword_key
+            and costs.placement = traffic.placement
+    where traffic.visits > 0
+
+),
+
+marked_touchpoints as (
+
+    select
+        touchpoint_id,
+        touched_at,
+        touch_date,
+        touch_kind,
+        contact_kind,
+        channel,
+        is_direct,
+        is_paid,
+        coalesce(platform, '(none)') as platform,
+        coalesce(account_id, '(none)') as account_id,
+        coalesce(campaign_id, '(none)') as campaign_id,
+        coalesce(ad_group_id, '(none)') as ad_group_id,
+        coalesce(keyword_key, '(none)') as keyword_key,
+        coalesce(placement, '(none)') as placement
+    from touchpoints
+
+),
+
+-- the path of a deal is that of its sale, and of its creation until it is sold
+journal_conversions as (
+
+    select distinct on (account_id, deal_id)
+        account_id,
+        deal_id,
+        conversion_id,
+        is_new_customer
+    from conversions
+    where conversion_kind in ('deal', 'sale')
+    order by account_id asc, deal_id asc, conversion_kind desc
+
+),
+
+path_touches as (
+
+    select
+        credits.conversion_id,
+        credits.touch_number,
+        marked_touchpoints.touched_at,
+        marked_touchpoints.touch_kind,
+        marked_touchpoints.channel,
+        marked_touchpoints.is_direct,
+        marked_touchpoints.is_paid,
+        marked_touchpoints.platform,
+        keywords.campaign_name,
+        keywords.keyword,
+        {% for model in models %}
+        credits.{{ model.name }},
+        {% endfor %}
+        case
+            when marked_touchpoints.touch_kind = 'visit' then visit_costs.visit_cost
+        end as visit_cost
+    from credits
+    inner join journal_conversions
+        on credits.conversion_id = journal_conversions.conversion_id
+    inner join marked_touchpoints
+        on credits.touchpoint_id = marked_touchpoints.touchpoint_id
+    left join keywords
+        on
+            marked_touchpoints.platform = keywords.platform
+            and marked_touchpoints.account_id = keywords.account_id
+            and marked_touchpoints.campaign_id = keywords.campaign_id
+            and marked_touchpoints.ad_group_id = keywords.ad_group_id
+            and marked_touchpoints.keyword_key = keywords.keyword_key
+    left join visit_costs
+        on
+            marked_touchpoints.touch_date = visit_costs.cost_date
+            and marked_touchpoints.platform = visit_costs.platform
+            and marked_touchpoints.account_id = visit_costs.account_id
+            and marked_touchpoints.campaign_id = visit_costs.campaign_id
+            and marked_touchpoints.ad_group_id = visit_costs.ad_group_id
+            and marked_touchpoints.keyword_key = visit_costs.keyword_key
+            and marked_touchpoints.placement = visit_costs.placement
+
+),
+
+paths as (
+
+    select
+        conversion_id,
+        count(*) as touches_count,
+        min(touched_at) as first_touched_at,
+        sum(visit_cost) as ad_cost_share,
+        jsonb_agg(
+            jsonb_build_object(
+                'at', to_char(
+                    touched_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+                ),
+                'kind', touch_kind,
+                'channel', channel,
+                'campaign', campaign_name,
+                'keyword', keyword,
+                'credit', jsonb_build_object(
+                    {% for model in models %}
+                    '{{ model.name }}', {{ model.name }}{{ ',' if not loop.last }}
+                    {% endfor %}
+                )
+            ) order by touch_number
+        ) as touches,
+        (array_agg(channel order by touch_number))[1] as first_channel,
+        (array_agg(channel order by touch_number desc))[1] as last_channel,
+        (
+            array_agg(channel order by is_direct asc, touch_number desc)
+        )[1] as last_non_direct_channel,
+        (
+            array_agg(platform order by touch_number desc) filter (where is_paid)
+        )[1] as platform,
+        (
+            array_agg(campaign_name order by touch_number desc)
+            filter (where is_paid)
+        )[1] as campaign_name,
+        (
+            array_agg(keyword order by touch_number desc) filter (where is_paid)
+        )[1] as keyword
+    from path_touches
+    group by conversion_id
+
+),
+
+reasons as (
+
+    select
+        conversion_id,
+        attribution_reason
+    from credits
+    where attribution_reason is not null
+
+),
+
+-- a deal's story begins after the person's deal before it
+deals_in_order as (
+
+    select
+        account_id,
+        deal_id,
+        person_id,
+        lead_id,
+        created_at,
+        greatest(
+            created_at - {{ window }},
+            lag(created_at) over (
+                partition by person_id
+                order by created_at, account_id, deal_id
+            )
+        ) as story_begins_at
+    from deals
+
+),
+
+story_touches as (
+
+    select
+        deals_in_order.account_id,
+        deals_in_order.deal_id,
+        marked_touchpoints.touched_at,
+        marked_touchpoints.touch_kind,
+        min(marked_touchpoints.touched_at) filter (
+            where
+            marked_touchpoints.touch_kind <> 'visit'
+            or marked_touchpoints.contact_kind is not null
+        ) over (
+            partition by deals_in_order.account_id, deals_in_order.deal_id
+        ) as contact_touched_at
+    from deals_in_order
+    inner join touchpoint_persons
+        on deals_in_order.person_id = touchpoint_persons.person_id
+    inner join marked_touchpoints
+        on
+            touchpoint_persons.touchpoint_id = marked_touchpoints.touchpoint_id
+            and deals_in_order.created_at >= marked_touchpoints.touched_at
+            and deals_in_order.story_begins_at < marked_touchpoints.touched_at
+
+),
+
+-- the session in which the person called does not count as one before
+stories as (
+
+    select
+        account_id,
+        deal_id,
+        min(touched_at) as story_touched_at,
+        min(contact_touched_at) as contact_touched_at,
+        count(*) filter (
+            where
+            touch_kind = 'visit'
+            and (contact_touched_at is null or touched_at < contact_touched_at)
+        ) as sessions_before_contact
+    from story_touches
+    group by account_id, deal_id
+
+),
+
+person_phones as (
+
+    select
+        person_id,
+        count(*) as phones_count
+    from identifiers
+    where kind = 'phone'
+    group by person_id
+
+),
+
+-- phones before e-mails, the oldest first
+person_masks as (
+
+    select distinct on (identifiers.person_id)
+        identifiers.person_id,
+        token_facts.masked
+    from identifiers
+    inner join token_facts on identifiers.identifier = token_facts.token
+    where identifiers.kind in ('phone', 'email')
+    order by
+        identifiers.person_id asc,
+        identifiers.kind desc,
+        identifiers.first_seen_at asc,
+        identifiers.identifier asc
+
+),
+
+journal as (
+
+    select
+        deals.account_id,
+        deals.deal_id,
+        deals.lead_id,
+        deals.person_id,
+        person_masks.masked as client_masked,
+        deals.created_at,
+        deals.created_date,
+        deals.closed_at,
+        deals.closed_date,
+        deals.semantic as status,
+        deals.category_name,
+        deals.stage_name,
+        deals.canonical_stage,
+        deals.manager_id,
+        leads.contact_channel,
+        paths.first_channel,
+        paths.last_channel,
+        paths.last_non_direct_channel,
+        paths.platform,
+        paths.campaign_name,
+        paths.keyword,
+        paths.touches,
+        deals.amount,
+        deals.refund_amount,
+        deals.margin_amount,
+        journal_conversions.is_new_customer,
+        reasons.attribution_reason,
+        cast(paths.ad_cost_share as numeric(18, 6)) as ad_cost_share,
+        coalesce(
+            stories.contact_touched_at, leads.created_at, deals.created_at
+        ) as contacted_at,
+        deals.closed_date
+        - coalesce(leads.created_date, deals.created_date) as days_to_close,
+        deals.semantic = 'won' and coalesce(deals.amount, 0) > 0 as is_sale,
+        coalesce(person_phones.phones_count, 0) as phones_count,
+        coalesce(paths.touches_count, 0) as touches_count,
+        coalesce(stories.sessions_before_contact, 0) as sessions_before_contact,
+        coalesce(stories.story_touched_at, deals.created_at) as story_touched_at
+    from deals
+    left join leads
+        on
+            deals.account_id = leads.account_id
+            and deals.lead_id = leads.lead_id
+    left join journal_conversions
+        on
+            deals.account_id = journal_conversions.account_id
+            and deals.deal_id = journal_conversions.deal_id
+    left join paths
+        on journal_conversions.conversion_id = paths.conversion_id
+    left join reasons
+        on journal_conversions.conversion_id = reasons.conversion_id
+    left join stories
+        on
+            deals.account_id = stories.account_id
+            and deals.deal_id = stories.deal_id
+    left join person_phones on deals.person_id = person_phones.person_id
+    left join person_masks on deals.person_id = person_masks.person_id
+
+),
+
+with_days_to_contact as (
+
+    select
+        *,
+        cast(
+            floor(
+                greatest(extract(epoch from contacted_at - story_touched_at), 0) / 86400
+            ) as integer
+        ) as days_to_contact
+    from journal
+
+)
+
+select * from with_days_to_contact
