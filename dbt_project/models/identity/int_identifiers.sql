@@ -157,6 +157,7 @@ counted as (
         identifiers.identifier,
         identifiers.first_seen_at,
         token_facts.number_type,
+        coalesce(token_facts.is_own_number, false) as is_own_number,
         coalesce(token_facts.is_placeholder, false) as is_placeholder,
         coalesce(token_holders.contacts_count, 0) as contacts_count,
         coalesce(token_holders.names_count, 0) as names_count,
@@ -186,6 +187,7 @@ judged as (
         *,
         case
             when kind in ('crm_contact', 'crm_lead', 'crm_deal') then null
+            when is_own_number then 'own_number'
             when is_placeholder then 'placeholder'
             when number_type in ('toll_free', 'shared_cost', 'premium_rate', 'uan')
                 then 'service_number'

@@ -1,23 +1,55 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as ad_spend_id,
-    cast(null as date) as spend_date,
-    cast(null as text) as platform,
-    cast(null as text) as account_id,
-    cast(null as text) as campaign_id,
-    cast(null as text) as campaign_name,
-    cast(null as text) as ad_group_id,
-    cast(null as text) as ad_group_name,
-    cast(null as text) as ad_id,
-    cast(null as text) as keyword_id,
-    cast(null as text) as keyword,
-    cast(null as text) as keyword_key,
-    cast(null as text) as placement,
-    cast(null as text) as device,
-    cast(null as bigint) as impressions,
-    cast(null as bigint) as clicks,
-    cast(null as numeric(18,6)) as spend_amount,
-    cast(null as numeric(18,6)) as spend_amount_with_vat,
-    cast(null as text) as currency_code,
-    cast(null as text) as channel
-where false
+{{ config(indexes=[{'columns': ['spend_date', 'campaign_id']}]) }}
+
+with
+
+performance as (
+    {% for platform in var('ad_platforms') %}
+    select * from {{ ref('stg_' ~ platform ~ '__ad_performance') }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+vat_rates as (
+
+    select * from {{ ref('vat_rates') }}
+
+),
+
+spend as (
+
+    select
+        {{ surrogate_key(
+            ['performance.platform', 'performance.account_id', 'performance.platform_key']
+        ) }} as ad_spend_id,
+        performance.spend_date,
+        performance.platform,
+        performance.account_id,
+        performance.campaign_id,
+        performance.campaign_name,
+        performance.ad_group_id,
+        performance.ad_group_name,
+        performance.ad_id,
+        performance.keyword_id,
+        performance.keyword,
+        coalesce(
+            performance.keyword_id, {{ keyword_text('performance.keyword') }}
+        ) as keyword_key,
+        performance.placement,
+        performance.device,
+        performance.impressions,
+        performance.clicks,
+        {{ without_vat(
+            'performance.spend_amount', 'performance.vat_included', 'vat_rates.rate'
+        ) }}::numeric(18, 6) as spend_amount,
+        {{ with_vat(
+            'performance.spend_amount', 'performance.vat_included', 'vat_rates.rate'
+        ) }}::numeric(18, 6) as spend_amount_with_vat,
+        performance.currency_code,
+        performance.channel
+    from performance
+    left join vat_rates
+        on performance.spend_date between vat_rates.valid_from and vat_rates.valid_to
+
+)
+
+select * from spend

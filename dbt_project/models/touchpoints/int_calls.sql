@@ -1,41 +1,92 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as call_id,
-    cast(null as text) as tracker_account_id,
-    cast(null as text) as person_id,
-    cast(null as text) as touchpoint_id,
-    cast(null as text) as visit_id,
-    cast(null as timestamptz) as called_at,
-    cast(null as date) as call_date,
-    cast(null as text) as caller_phone,
-    cast(null as text) as client_id,
-    cast(null as text) as phone_number,
-    cast(null as boolean) as is_static_number,
-    cast(null as integer) as duration_s,
-    cast(null as integer) as wait_s,
-    cast(null as boolean) as is_answered,
-    cast(null as boolean) as is_unique,
-    cast(null as boolean) as is_target,
-    cast(null as boolean) as is_unique_target,
-    cast(null as boolean) as is_callback,
-    cast(null as text) as manager,
-    cast(null as text[]) as tags,
-    cast(null as text) as channel,
-    cast(null as text) as channel_group,
-    cast(null as boolean) as is_paid,
-    cast(null as boolean) as is_direct,
-    cast(null as text) as source,
-    cast(null as text) as medium,
-    cast(null as text) as platform,
-    cast(null as text) as account_id,
-    cast(null as text) as campaign_id,
-    cast(null as text) as campaign_name,
-    cast(null as text) as ad_group_id,
-    cast(null as text) as ad_group_name,
-    cast(null as text) as ad_id,
-    cast(null as text) as keyword_id,
-    cast(null as text) as keyword,
-    cast(null as text) as keyword_key,
-    cast(null as text) as placement,
-    cast(null as text) as match_step
-where false
+with
+
+calls as (
+
+    select * from {{ ref('int_calls_placed') }}
+
+),
+
+touches as (
+
+    select * from {{ ref('int_touches_resolved') }}
+
+),
+
+judged as (
+
+    select
+        *,
+        -- the tracker has written talks of less than no time
+        greatest(coalesce(duration_s, 0), 0)::integer as talk_s,
+        coalesce(is_successful, duration_s > 0, false) as is_answered
+    from calls
+
+),
+
+targeted as (
+
+    select
+        *,
+        tags && {{ text_array(var('target_call_tags')) }}
+        or (is_answered and talk_s >= {{ var('target_call_seconds') }}) as is_target
+    from judged
+
+),
+
+counted as (
+
+    select
+        *,
+        row_number() over (
+            partition by caller_phone order by called_at, call_id
+        ) as call_number,
+        row_number() over (
+            partition by caller_phone, is_target order by called_at, call_id
+        ) as call_number_among_equals
+    from targeted
+
+),
+
+resolved as (
+
+    select
+        counted.call_id,
+        counted.account_id as tracker_account_id,
+        counted.person_id,
+        counted.touchpoint_id,
+        counted.visit_id,
+        counted.called_at,
+        counted.call_date,
+        counted.caller_phone,
+        counted.ym_client_id as client_id,
+        counted.phone_number,
+        counted.is_static_number,
+        counted.talk_s as duration_s,
+        counted.wait_s::integer as wait_s,
+        counted.is_answered,
+        -- calls from before our first load are known to the tracker alone; hidden
+        -- numbers are known to nobody
+        case
+            when counted.caller_phone is null
+                then coalesce(counted.is_unique_by_tracker, true)
+            else
+                counted.call_number = 1
+                and coalesce(counted.is_unique_by_tracker, true)
+        end as is_unique,
+        counted.is_target,
+        counted.is_target
+        and case
+            when counted.caller_phone is null
+                then coalesce(counted.is_unique_target_by_tracker, true)
+            else counted.call_number_among_equals = 1
+        end as is_unique_target,
+        coalesce(counted.is_callback, false) as is_callback,
+        counted.manager,
+        counted.tags,
+        {{ touch_columns('touches') }}
+    from counted
+    inner join touches on counted.touchpoint_id = touches.touchpoint_id
+
+)
+
+select * from resolved

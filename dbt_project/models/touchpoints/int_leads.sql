@@ -1,32 +1,199 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as lead_id,
-    cast(null as text) as account_id,
-    cast(null as text) as person_id,
-    cast(null as text) as contact_id,
-    cast(null as timestamptz) as created_at,
-    cast(null as date) as created_date,
-    cast(null as timestamptz) as closed_at,
-    cast(null as text) as status_id,
-    cast(null as text) as status_name,
-    cast(null as text) as canonical_stage,
-    cast(null as text) as source_id,
-    cast(null as text) as contact_channel,
-    cast(null as boolean) as is_spam,
-    cast(null as boolean) as is_test,
-    cast(null as boolean) as is_duplicate,
-    cast(null as text) as duplicate_of_lead_id,
-    cast(null as boolean) as is_valid,
-    cast(null as boolean) as is_qualified,
-    cast(null as timestamptz) as qualified_at,
-    cast(null as date) as qualified_date,
-    cast(null as text) as manager_id,
-    cast(null as text) as touchpoint_id,
-    cast(null as text) as visit_id,
-    cast(null as text) as call_id,
-    cast(null as text) as utm_source,
-    cast(null as text) as utm_medium,
-    cast(null as text) as utm_campaign,
-    cast(null as text) as utm_content,
-    cast(null as text) as utm_term
-where false
+with
+
+leads as (
+
+    select * from {{ ref('int_leads_placed') }}
+
+),
+
+history as (
+
+    select * from {{ ref('int_stage_history') }}
+    where entity = 'lead'
+
+),
+
+deals as (
+
+    select * from {{ ref('int_deals') }}
+
+),
+
+statuses as (
+
+    select * from {{ ref('stg_bitrix24__statuses') }}
+    where entity_id = 'STATUS'
+
+),
+
+stage_map as (
+
+    select * from {{ ref('stage_map') }}
+    where crm = 'bitrix24' and entity = 'lead'
+
+),
+
+first_deals as (
+
+    select
+        account_id,
+        lead_id,
+        min(created_at) as first_deal_at
+    from deals
+    where lead_id is not null
+    group by account_id, lead_id
+
+),
+
+-- a lead that was qualified once stays so, wherever it went then
+qualifications as (
+
+    select
+        history.account_id,
+        history.entity_id as lead_id,
+        min(history.entered_at) as qualified_at
+    from history
+    inner join stage_map on history.stage_id = stage_map.stage_id
+    where stage_map.is_qualified
+    group by history.account_id, history.entity_id
+
+),
+
+judged as (
+
+    select
+        leads.*,
+        statuses.status_name,
+        coalesce(
+            stage_map.canonical_stage, {{ stage_by_semantic('leads.semantic_id') }}
+        ) as canonical_stage,
+        coalesce(stage_map.is_spam, false) as is_spam,
+        coalesce(stage_map.is_test, false)
+        or coalesce(leads.title, '') ~* '{{ var("test_lead_title") }}' as is_test,
+        coalesce(stage_map.is_duplicate, false) as is_marked_duplicate,
+        least(
+            qualifications.qualified_at,
+            first_deals.first_deal_at,
+            case when stage_map.is_qualified then leads.moved_at end
+        ) as qualified_at
+    from leads
+    left join statuses
+        on
+            leads.account_id = statuses.account_id
+            and leads.status_id = statuses.status_id
+    left join stage_map on leads.status_id = stage_map.stage_id
+    left join qualifications
+        on
+            leads.account_id = qualifications.account_id
+            and leads.lead_id = qualifications.lead_id
+    left join first_deals
+        on
+            leads.account_id = first_deals.account_id
+            and leads.lead_id = first_deals.lead_id
+
+),
+
+with_previous as (
+
+    select
+        *,
+        case
+            when not is_spam and not is_test
+                then lag(lead_id) over leads_of_person
+        end as previous_lead_id,
+        case
+            when not is_spam and not is_test
+                then lag(created_at) over leads_of_person
+        end as previous_created_at
+    from judged
+    window leads_of_person as (
+        partition by person_id, is_spam or is_test order by created_at, lead_id
+    )
+
+),
+
+deals_closed as (
+
+    select
+        person_id,
+        closed_at
+    from deals
+    where closed_at is not null
+
+),
+
+-- a person whose deal was closed since comes with something new
+returned as (
+
+    select distinct
+        with_previous.account_id,
+        with_previous.lead_id
+    from with_previous
+    inner join deals_closed
+        on
+            with_previous.person_id = deals_closed.person_id
+            and deals_closed.closed_at > with_previous.previous_created_at
+            and deals_closed.closed_at <= with_previous.created_at
+
+),
+
+with_duplicates as (
+
+    select
+        with_previous.*,
+        case
+            when
+                with_previous.previous_created_at
+                >= with_previous.created_at
+                - make_interval(days => {{ var('lead_duplicate_days') }})
+                and returned.lead_id is null
+                then with_previous.previous_lead_id
+        end as duplicate_of_lead_id
+    from with_previous
+    left join returned
+        on
+            with_previous.account_id = returned.account_id
+            and with_previous.lead_id = returned.lead_id
+
+),
+
+resolved as (
+
+    select
+        lead_id,
+        account_id,
+        person_id,
+        contact_id,
+        created_at,
+        created_date,
+        closed_at,
+        status_id,
+        status_name,
+        canonical_stage,
+        source_id,
+        contact_channel,
+        is_spam,
+        is_test,
+        is_marked_duplicate or duplicate_of_lead_id is not null as is_duplicate,
+        duplicate_of_lead_id,
+        not is_spam
+        and not is_test
+        and not is_marked_duplicate
+        and duplicate_of_lead_id is null as is_valid,
+        qualified_at is not null as is_qualified,
+        qualified_at,
+        {{ reporting_date('qualified_at') }} as qualified_date,
+        manager_id,
+        touchpoint_id,
+        visit_id,
+        call_id,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_content,
+        utm_term
+    from with_duplicates
+
+)
+
+select * from resolved

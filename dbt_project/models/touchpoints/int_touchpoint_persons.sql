@@ -1,6 +1,69 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as touchpoint_id,
-    cast(null as text) as person_id,
-    cast(null as boolean) as is_shared
-where false
+{{ config(indexes=[{'columns': ['person_id']}]) }}
+
+with
+
+touchpoints as (
+
+    select * from {{ ref('int_touchpoints') }}
+
+),
+
+calls as (
+
+    select * from {{ ref('int_calls_placed') }}
+
+),
+
+person_identifiers as (
+
+    select * from {{ ref('int_person_identifiers') }}
+
+),
+
+own as (
+
+    select
+        touchpoint_id,
+        person_id
+    from touchpoints
+    where person_id is not null
+
+),
+
+-- whoever of its holders used the shared phone
+shared as (
+
+    select distinct
+        calls.touchpoint_id,
+        person_identifiers.person_id
+    from calls
+    inner join person_identifiers
+        on
+            calls.caller_phone = person_identifiers.identifier
+            and person_identifiers.kind = 'phone'
+    where person_identifiers.is_shared
+
+),
+
+candidates as (
+
+    select
+        touchpoint_id,
+        person_id,
+        false as is_shared
+    from own
+    union all
+    select
+        shared.touchpoint_id,
+        shared.person_id,
+        true as is_shared
+    from shared
+    left join own
+        on
+            shared.touchpoint_id = own.touchpoint_id
+            and shared.person_id = own.person_id
+    where own.touchpoint_id is null
+
+)
+
+select * from candidates

@@ -1,32 +1,79 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as touchpoint_id,
-    cast(null as text) as person_id,
-    cast(null as timestamptz) as touched_at,
-    cast(null as date) as touch_date,
-    cast(null as text) as touch_kind,
-    cast(null as text) as contact_kind,
-    cast(null as bigint) as contacts_count,
-    cast(null as text) as channel,
-    cast(null as text) as channel_group,
-    cast(null as boolean) as is_paid,
-    cast(null as boolean) as is_direct,
-    cast(null as text) as source,
-    cast(null as text) as medium,
-    cast(null as text) as platform,
-    cast(null as text) as account_id,
-    cast(null as text) as campaign_id,
-    cast(null as text) as campaign_name,
-    cast(null as text) as ad_group_id,
-    cast(null as text) as ad_group_name,
-    cast(null as text) as ad_id,
-    cast(null as text) as keyword_id,
-    cast(null as text) as keyword,
-    cast(null as text) as keyword_key,
-    cast(null as text) as placement,
-    cast(null as text) as match_step,
-    cast(null as text) as visit_id,
-    cast(null as text) as call_id,
-    cast(null as text) as lead_id,
-    cast(null as text) as client_id
-where false
+{{ config(indexes=[
+    {'columns': ['touchpoint_id'], 'unique': true},
+    {'columns': ['person_id', 'touched_at']},
+]) }}
+
+with
+
+touches as (
+
+    select * from {{ ref('int_touches_resolved') }}
+
+),
+
+calls as (
+
+    select * from {{ ref('int_calls_placed') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('int_leads_placed') }}
+
+),
+
+-- a lead that telephony made is the call over again
+contacts as (
+
+    select
+        touchpoint_id,
+        'call' as contact_kind,
+        called_at as contacted_at
+    from calls
+
+    union all
+
+    select
+        touchpoint_id,
+        case contact_channel when 'form' then 'form' else 'other' end as contact_kind,
+        created_at as contacted_at
+    from leads
+    where touchpoint_id is not null and call_id is null
+
+),
+
+contacts_on_touches as (
+
+    select
+        touchpoint_id,
+        count(*) as contacts_count,
+        (array_agg(contact_kind order by contacted_at, contact_kind))[1]
+            as contact_kind
+    from contacts
+    group by touchpoint_id
+
+),
+
+touchpoints as (
+
+    select
+        touches.touchpoint_id,
+        touches.person_id,
+        touches.touched_at,
+        touches.touch_date,
+        touches.touch_kind,
+        contacts_on_touches.contact_kind,
+        coalesce(contacts_on_touches.contacts_count, 0) as contacts_count,
+        {{ touch_columns('touches') }},
+        touches.visit_id,
+        touches.call_id,
+        touches.lead_id,
+        touches.client_id
+    from touches
+    left join contacts_on_touches
+        on touches.touchpoint_id = contacts_on_touches.touchpoint_id
+
+)
+
+select * from touchpoints

@@ -1,43 +1,53 @@
--- columns first, so that the marts can be built on them; rows follow
-select
-    cast(null as text) as visit_id,
-    cast(null as text) as counter_account_id,
-    cast(null as text) as client_id,
-    cast(null as text) as person_id,
-    cast(null as text) as touchpoint_id,
-    cast(null as timestamptz) as started_at,
-    cast(null as timestamptz) as ended_at,
-    cast(null as date) as visit_date,
-    cast(null as integer) as duration_s,
-    cast(null as integer) as page_views,
-    cast(null as boolean) as is_bounce,
-    cast(null as boolean) as is_new_user,
-    cast(null as text) as traffic_source,
-    cast(null as text) as referer,
-    cast(null as text) as start_url,
-    cast(null as text) as utm_source,
-    cast(null as text) as utm_medium,
-    cast(null as text) as utm_campaign,
-    cast(null as text) as utm_content,
-    cast(null as text) as utm_term,
-    cast(null as text) as device,
-    cast(null as text) as city,
-    cast(null as text) as channel,
-    cast(null as text) as channel_group,
-    cast(null as boolean) as is_paid,
-    cast(null as boolean) as is_direct,
-    cast(null as text) as source,
-    cast(null as text) as medium,
-    cast(null as text) as platform,
-    cast(null as text) as account_id,
-    cast(null as text) as campaign_id,
-    cast(null as text) as campaign_name,
-    cast(null as text) as ad_group_id,
-    cast(null as text) as ad_group_name,
-    cast(null as text) as ad_id,
-    cast(null as text) as keyword_id,
-    cast(null as text) as keyword,
-    cast(null as text) as keyword_key,
-    cast(null as text) as placement,
-    cast(null as text) as match_step
-where false
+{{ config(indexes=[{'columns': ['person_id']}]) }}
+
+with
+
+visits as (
+
+    select * from {{ ref('stg_yandex_metrica__visits') }}
+
+),
+
+touches as (
+
+    select * from {{ ref('int_touches_resolved') }}
+    where touch_kind = 'visit'
+
+),
+
+resolved as (
+
+    select
+        visits.visit_id,
+        visits.account_id as counter_account_id,
+        visits.client_id,
+        touches.person_id,
+        touches.touchpoint_id,
+        visits.started_at,
+        visits.started_at + make_interval(secs => coalesce(visits.duration_s, 0))
+            as ended_at,
+        visits.visit_date,
+        visits.duration_s::integer as duration_s,
+        visits.page_views::integer as page_views,
+        visits.is_bounce,
+        visits.is_new_user,
+        visits.traffic_source,
+        visits.referer,
+        visits.start_url,
+        visits.utm_source,
+        visits.utm_medium,
+        visits.utm_campaign,
+        visits.utm_content,
+        visits.utm_term,
+        visits.device,
+        visits.city,
+        {{ touch_columns('touches') }}
+    from visits
+    inner join touches
+        on
+            {{ surrogate_key(["'visit'", 'visits.account_id', 'visits.visit_id']) }}
+            = touches.touchpoint_id
+
+)
+
+select * from resolved

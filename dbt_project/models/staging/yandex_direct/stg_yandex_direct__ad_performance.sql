@@ -42,27 +42,29 @@ names_by_day as (
 performance as (
 
     select
-        'yandex_direct' as platform,
         costs.account_id,
         costs.record_key as platform_key,
         costs.spend_date,
         costs.campaign_id,
-        coalesce(names_by_day.campaign_name, campaigns.campaign_name) as campaign_name,
         costs.ad_group_id,
         ad_groups.ad_group_name,
         costs.ad_id,
         costs.criterion_id as keyword_id,
         costs.criterion as keyword,
+        costs.currency_code,
+        costs.vat_included,
+        'yandex_direct' as platform,
+        coalesce(names_by_day.campaign_name, campaigns.campaign_name) as campaign_name,
         case costs.network when 'SEARCH' then 'search' else 'network' end as placement,
-        case costs.device
-            when 'SMART_TV' then 'tv'
-            else lower(costs.device)
-        end as device,
+        case costs.device when 'SMART_TV' then 'tv' else lower(costs.device) end
+            as device,
+        case costs.network
+            when 'SEARCH' then 'yandex_direct_search'
+            else 'yandex_direct_network'
+        end as channel,
         coalesce(costs.impressions, 0) as impressions,
         coalesce(costs.clicks, 0) as clicks,
-        coalesce(costs.spend_amount, 0) as spend_amount,
-        costs.currency_code,
-        costs.vat_included
+        coalesce(costs.spend_amount, 0) as spend_amount
     from costs
     left join names_by_day
         on

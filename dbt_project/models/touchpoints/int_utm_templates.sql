@@ -1,0 +1,86 @@
+-- What the advertiser puts into the tags of a link: `utm_content={ad_id}` tells how to
+-- read the utm_content of a visit.
+with
+
+ads as (
+
+    select * from {{ ref('stg_yandex_direct__ads') }}
+
+),
+
+ad_groups as (
+
+    select * from {{ ref('stg_yandex_direct__ad_groups') }}
+
+),
+
+links as (
+
+    select
+        account_id,
+        split_part(split_part(href, '?', 2), '#', 1) as query
+    from ads
+    union all
+    select
+        account_id,
+        tracking_params as query
+    from ad_groups
+
+),
+
+queries as (
+
+    select distinct
+        account_id,
+        query
+    from links
+    where query ~ '[{]'
+
+),
+
+tags as (
+
+    select distinct
+        queries.account_id,
+        split_part(tags.tag, '=', 1) as parameter,
+        substring(tags.tag from '=(.*)$') as template
+    from queries
+    cross join lateral regexp_split_to_table(queries.query, '&') as tags (tag)
+
+),
+
+templates as (
+
+    select
+        account_id,
+        parameter,
+        template,
+        'yandex_direct' as platform,
+        -- in the order in which they stand in the template
+        array(
+            select found.parts[1]
+            from
+                regexp_matches(template, '[{]([a-z_]+)[}]', 'g')
+                with ordinality as found (parts, place)
+            order by found.place
+        ) as macros,
+        '^'
+        || regexp_replace(
+            regexp_replace(
+                regexp_replace(template, '([.*+?^$()|\\\[\]])', '\\\1', 'g'),
+                '[{](campaign_id|ad_id|banner_id|gbid|adgroup_id|phrase_id|criterion_id)[}]',
+                '([0-9]+)',
+                'g'
+            ),
+            '[{][a-z_]+[}]', '(.*?)', 'g'
+        )
+        || '$' as pattern,
+        length(regexp_replace(template, '[{][a-z_]+[}]', '', 'g')) as literal_length
+    from tags
+    where
+        parameter in ('utm_campaign', 'utm_content', 'utm_term')
+        and template ~ '[{]'
+
+)
+
+select * from templates
