@@ -369,6 +369,7 @@ class _Assembly:
             direct_ad_id=visit.direct_ad_id if visit else None,
             direct_keyword_id=visit.direct_keyword_id if visit else None,
             person_id=draft.human.person_id if draft.human else None,
+            deleted_at=moment(draft.deleted_at) if draft.deleted_at else None,
         )
 
     # --- the CRM ---------------------------------------------------------------------
@@ -443,6 +444,7 @@ class _Assembly:
             draft.human.person_id if draft.human else None,
             visit.visit_id if visit else None,
             draft.call.call_id if draft.call else None,
+            draft.cause.channel if draft.cause else None,
         )
 
     def deals(self) -> list[Deal]:

@@ -58,6 +58,7 @@ class CallDraft:
     callback: bool = False
     manager: int = 0
     comment: str | None = None
+    deleted_at: int | None = None
     call_id: int = 0
 
 
@@ -234,10 +235,11 @@ class Office:
             self.leads.append(lead)
 
     def _static_leads(self, wanted: int) -> None:
+        known = {lead.human.number for lead in self.leads if lead.human}
         strangers = [
             human
             for human in self.crowd.people
-            if human.bumps and human.number not in self._known_people()
+            if human.bumps and human.number not in known
         ]
         for _ in range(wanted):
             (number,) = self.chance.choices(
@@ -256,9 +258,6 @@ class Office:
             human.bumps.append(Bump(at - 60, 1.0, sale, number.channel, None))
             cause = self._cause(human, at)
             self.leads.append(self._lead_of_call(at, human, None, number, cause))
-
-    def _known_people(self) -> set[int]:
-        return {lead.human.number for lead in self.leads if lead.human}
 
     def _lead_of_call(
         self,
@@ -804,7 +803,7 @@ class Office:
         return None
 
     def _deletions(self) -> None:
-        """An open deal and a few dead leads are deleted by hand."""
+        """An open deal, a few dead leads and robots' calls are deleted by hand."""
         open_deals = [
             d for d in self.deals if d.steps[-1].semantic == "P" and not d.is_return
         ]
@@ -817,6 +816,9 @@ class Office:
             at = self._later(lead.steps[-1].at, 1, 90)
             if at < self.end:
                 lead.deleted_at = at
+        robots = [c for c in self.calls if c.human is None and not c.meant]
+        for call in self._some(robots, self.targets.calls / 700):
+            call.deleted_at = self._later(call.at, 3, 24 * 6)
 
     def _some(self, rows: list[Anything], share: float) -> list[Anything]:
         return self.chance.sample(rows, min(len(rows), max(1, round(share))))

@@ -196,6 +196,7 @@ class Call:
     direct_ad_id: int | None
     direct_keyword_id: int | None
     person_id: str | None  # truth
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ class Lead:
     person_id: str | None  # truth: None for robots and the firm's own tests
     visit_id: int | None  # truth
     call_id: int | None  # truth
+    cause_channel: str | None  # truth: None for robots and tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +388,10 @@ class Person:
 
 @dataclass(frozen=True)
 class World:
-    """The company. Lists are ordered by id (visits, calls: by time)."""
+    """The company. Lists are ordered by id (visits, calls: by time).
+
+    `cache` holds what can be made again from the rest: views, indexes.
+    """
 
     seed: int
     start_date: date
@@ -414,7 +419,9 @@ class World:
     categories: list[Category] = field(default_factory=list)
     managers: list[Manager] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)  # truth
-    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    cache: dict[str, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def ad_costs_as_of(self, now: date) -> list[AdCost]:
         """Statistics as a report made on civil day `now` shows them.
@@ -435,10 +442,10 @@ class World:
         if now.tzinfo is None:
             raise ValueError("as_of: give an aware datetime")
         with _cache_lock:
-            cached = self._cache.get("as_of")
+            cached = self.cache.get("as_of")
             if cached is None or cached[0] != now:
                 cached = (now, _cut(self, now))
-                self._cache["as_of"] = cached
+                self.cache["as_of"] = cached
         view: World = cached[1]
         return view
 
@@ -446,7 +453,7 @@ class World:
         """SHA-256 of everything in the world: equal worlds, equal digests."""
         total = hashlib.sha256()
         for item in fields(self):
-            if item.name != "_cache":
+            if item.name != "cache":
                 total.update(f"{item.name}={getattr(self, item.name)!r}\n".encode())
         return total.hexdigest()
 
@@ -542,13 +549,13 @@ def _cut(world: World, now: datetime) -> World:
             _call(row, now)
             for row in world.calls
             if row.at + timedelta(seconds=abs(row.duration_s)) <= now
+            and (row.deleted_at is None or row.deleted_at > now)
         ],
         contacts=contacts,
         leads=leads,
         deals=deals,
         deal_contacts=list(links.values()),
         stage_changes=[r for r in changes if (r.entity, r.owner_id) in living],
-        _cache={},
     )
 
 
@@ -617,7 +624,9 @@ def _lead(
         moved_at=change.at,
         closed_at=change.at if change.semantic != "P" else None,
         modified_at=max(edited, change.at),
-        contact_id=contact_id,
+        contact_id=contact_id
+        if change.semantic == "S" or row.is_return_customer
+        else None,
     )
 
 

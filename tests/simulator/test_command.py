@@ -1,0 +1,70 @@
+"""The command line starts, stops, and refuses nonsense in one line."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from simulator.__main__ import main
+
+WORLD = ["--size", "small", "--end-date", "2026-06-01", "--seed", "3"]
+
+
+def test_serve_answers_until_it_is_stopped(project):
+    command = [sys.executable, "-m", "simulator", "serve", "--port", "0", *WORLD]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    process = subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = line.split()[0].removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/_simulator/health")
+        health = json.loads(connection.getresponse().read())
+        connection.close()
+        assert health["now"] == "2026-06-01T04:00:00+00:00"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
+def test_describe_counts(capsys):
+    assert main(["describe", *WORLD]) == 0
+    told = capsys.readouterr().out
+    assert "2026-05-18 to 2026-06-01" in told
+    assert "visits" in told
+    assert "800" in told
+
+
+def test_truth_is_written(capsys, tmp_path):
+    assert main(["truth", "--out", str(tmp_path), *WORLD]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert json.loads((tmp_path / "totals.json").read_text("utf-8"))["sales"] == 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["serve", "--recorded", "x"], "--index"),
+        (["serve", "--wait", "5"], "wait_seconds"),
+        (["serve", "--latency", "-1"], "--latency"),
+        (["serve", "--token", "abc"], "--token"),
+        (["serve", "--fault", '{"kind": "boom"}'], "kind"),
+        (["serve", "--page-size", "0"], "--page-size"),
+        (["describe", "--days", "1"], "days"),
+        (["describe", "--now", "2026-01-01T00:00:00"], "--now"),
+    ],
+)
+def test_nonsense_is_one_line_that_names_the_setting(capsys, arguments, word):
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert word in told
