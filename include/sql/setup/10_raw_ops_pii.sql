@@ -100,7 +100,7 @@ grant select, insert, update, delete on ops.accounts to loader;
 grant usage on sequence ops.load_id_seq to loader;
 grant insert on ops.loads, ops.load_changes, ops.dead_letters to loader;
 grant insert on ops.warnings to loader, transformer, publisher;
-grant insert, delete on ops.missing_keys to loader;
+grant insert, update, delete on ops.missing_keys to loader;
 
 -- The payload of a dead letter, byte by byte as it came: it may hold contacts.
 create table if not exists pii.dead_letter_payloads (
@@ -147,6 +147,15 @@ create table if not exists identity.token_facts (
 );
 grant select, insert, update on identity.token_facts to loader;
 grant select on identity.token_facts to transformer;
+
+-- A vendor's figure as a number: 0 for "--", nothing, and what is no number.
+create or replace function ops.amount(value text) returns numeric
+language sql
+immutable
+parallel safe
+as $$
+    select case when pg_input_is_valid(value, 'numeric') then value::numeric else 0 end
+$$;
 
 -- Makes the raw table of a stream if it is not there: true when it made one.
 -- `large` is for records of about 2 KB: they are kept uncompressed in the row, which

@@ -465,6 +465,11 @@ class Pseudonymiser:
         names = [name for name, kind in self._contacts if kind == "name"]
         self._parts_of_name = names if len(names) > 1 else []
 
+    @property
+    def whole_records_only(self) -> bool:
+        """A name in parts needs the whole record, so cells cannot be cleaned alone."""
+        return bool(self._parts_of_name)
+
     def record(self, record: Record) -> tuple[Record, list[tuple[str, Any]]]:
         """A new record without clear contacts, and what has to be sealed."""
         sealed: list[tuple[str, Any]] = []
@@ -473,7 +478,7 @@ class Pseudonymiser:
             for name in record.keys() - self._declared:
                 value = clean.pop(name)
                 self.undeclared.add(name)
-                if value is not None:
+                if value is not None and value != "":
                     sealed.append((name, value))
         if self._parts_of_name:
             parts = [record.get(name) for name in self._parts_of_name]
@@ -498,12 +503,12 @@ class Pseudonymiser:
 
         The cleaner of a column takes a non-empty cell and gives the cell that replaces
         it, or None when the row must take the way of whole records (several tokens,
-        something to seal, a name made of parts, a field nobody declared).
+        something to seal, a field nobody declared).
         """
         contacts, others = dict(self._contacts), dict(self._others)
         work: list[tuple[int, CellCleaner]] = []
         for index, name in enumerate(columns):
-            if name not in self._declared or name in self._parts_of_name:
+            if name not in self._declared:
                 work.append((index, CellCleaner(_give_up, None)))
             elif name in contacts:
                 work.append((index, CellCleaner(self._one_token(contacts[name]), None)))
