@@ -283,10 +283,10 @@ with_ratios as (
         {{ ratio('nullif(cost_amount, 0)', 'deals') }} as cpo,
         {{ ratio('nullif(cost_amount, 0)', 'sales') }} as cps,
         {{ ratio('nullif(cost_amount, 0)', 'new_customers') }} as cac,
-        case
-            when sales_without_margin = 0
-                then {{ ratio('(margin - cost_amount)', 'cost_amount') }}
-        end as romi,
+        {{ ratio(
+            'case when sales_without_margin = 0 then margin - cost_amount end',
+            'cost_amount'
+        ) }} as romi,
         {{ ratio('revenue', 'cost_amount') }} as roas,
         {{ ratio('cost_amount', 'revenue') }} as drr,
         {{ ratio('revenue', 'sales') }} as aov,
