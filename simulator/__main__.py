@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.base import registry
 from simulator import truth
 from simulator.face import Options
 from simulator.faults import Fault
@@ -71,11 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--gzip", action="store_true", help="compress when accepted")
     serve.add_argument("--page-size", type=int, help="pages no larger than this")
     serve.add_argument(
-        "--token",
-        action="append",
-        default=[],
-        metavar="SOURCE=TOKEN",
-        help="the token a source accepts (demo-token)",
+        "--token-env",
+        metavar="VARIABLE",
+        help="environment variable with the token all sources accept (demo-token)",
     )
     serve.add_argument(
         "--fault", action="append", default=[], help="a fault as JSON, see the README"
@@ -115,7 +115,7 @@ def _serve(given: argparse.Namespace) -> int:
         wait_seconds=given.wait,
         page_size=given.page_size,
         rate_limits=given.rate_limits,
-        tokens=dict(_pair(text) for text in given.token),
+        tokens=_tokens(given.token_env),
         gzip=given.gzip,
         latency_seconds=given.latency,
     )
@@ -146,11 +146,14 @@ def _serve(given: argparse.Namespace) -> int:
     return 0
 
 
-def _pair(text: str) -> tuple[str, str]:
-    source, sign, token = text.partition("=")
-    if not (source and sign and token):
-        raise ValueError("--token: write SOURCE=TOKEN")
-    return source, token
+def _tokens(variable: str | None) -> dict[str, str]:
+    """The token each source accepts, by its name, from one environment variable."""
+    if variable is None:
+        return {}
+    token = os.environ.get(variable)
+    if not token:
+        raise ValueError(f"--token-env: {variable} is empty or not set")
+    return dict.fromkeys(registry.names(), token)
 
 
 def _truth(given: argparse.Namespace) -> int:

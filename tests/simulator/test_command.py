@@ -56,7 +56,7 @@ def test_truth_is_written(capsys, tmp_path):
         (["serve", "--recorded", "x"], "--index"),
         (["serve", "--wait", "5"], "wait_seconds"),
         (["serve", "--latency", "-1"], "--latency"),
-        (["serve", "--token", "abc"], "--token"),
+        (["serve", "--token-env", "NOT_SET"], "--token-env"),
         (["serve", "--fault", '{"kind": "boom"}'], "kind"),
         (["serve", "--page-size", "0"], "--page-size"),
         (["describe", "--days", "1"], "days"),
