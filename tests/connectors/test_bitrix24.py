@@ -84,11 +84,22 @@ def test_every_field_the_portal_has_is_read_of_phones_and_money(bench: Bench) ->
         assert row["OPPORTUNITY"] == f"{kopecks // 100}.{kopecks % 100:02d}"
 
 
+@pytest.mark.parametrize("stream", [DEALS, STATUSES, HISTORY], ids=lambda s: s.name)
 @pytest.mark.parametrize("size", [1, 7, 49])
-def test_pages_of_any_size_are_read_to_the_end(on_bench: OnBench, size: int) -> None:
-    truth = bench_rows = on_bench("bitrix24").read(DEALS)
-    bench_rows = on_bench("bitrix24", page_size=size).read(DEALS)
-    assert keyed(DEALS, bench_rows) == keyed(DEALS, truth)
+def test_pages_of_any_size_are_read_to_the_end(
+    on_bench: OnBench, size: int, stream: Any
+) -> None:
+    truth = on_bench("bitrix24").read(stream)
+    rows = on_bench("bitrix24", page_size=size).read(stream)
+    assert keyed(stream, rows) == keyed(stream, truth)
+
+
+def test_any_number_of_keys_is_read_again(bench: Bench) -> None:
+    truth = keyed(LEADS, bench.read(LEADS))
+    asked = [*truth, "999999"]
+    assert len(asked) > 50
+    found = records_of(bench.connector().read_again(LEADS, asked))
+    assert keyed(LEADS, found) == truth
 
 
 def test_a_short_answer_that_says_more_follows_does_not_end_the_list(
@@ -427,7 +438,7 @@ MOMENT = {"CREATED_TIME": "2026-05-20T12:00:00+03:00", "STAGE_ID": "C1:NEW"}
 
 
 def _batch(results: Any, errors: Any = ()) -> Any:
-    return {"result": {"result": results, "result_error": list(errors) or []}}
+    return {"result": {"result": results, "result_error": errors or []}}
 
 
 @pytest.mark.parametrize(
@@ -465,6 +476,7 @@ def test_recorded_answers_of_each_shape_are_read(
         (LEADS, {"result": {"items": [{"id": 1}]}}, "camelCase"),
         (LEADS, {"result": {"item": {"id": 1}}}, "camelCase"),
         (LEADS, _batch({"a": [LEAD]}, [{"error": ""}]), "without the commands' names"),
+        (LEADS, _batch({"a": [LEAD]}, {"b": {"error": ""}}), "failed: b"),
         (LEADS, {"error": "", "error_description": "Not found"}, "no `result`"),
         (LEADS, {"result": [{"ID": "1", "TITLE": "x"}]}, "STATUS_ID"),
         (LEADS, {"result": [{**LEAD, "ID": "x"}]}, "not a number"),
