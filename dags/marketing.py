@@ -22,12 +22,11 @@ mend it or `python -m pipeline accept`. `build_*`: the failing model is named.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import (
     Asset,
-    CronTriggerTimetable,
     Param,
     chain,
     dag,
@@ -37,18 +36,21 @@ from airflow.sdk import (
 
 from pipeline import tasks
 
-DAY = Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD")
 ONCE = {"retries": 0}  # a red gate does not turn green by waiting
 
 
+def day(what: str) -> Param:
+    """A civil day of the reporting zone, asked for when the DAG is triggered by hand."""
+    description = f"{what}, YYYY-MM-DD"
+    return Param(None, type=["null", "string"], format="date", description=description)
+
+
 @dag(
-    schedule=CronTriggerTimetable(
-        "0 4 * * *", timezone=tasks.reporting_time_zone(), interval=timedelta(days=1)
-    ),
+    schedule=tasks.schedule("0 4 * * *"),
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - the timetable has the zone
     catchup=False,
     max_active_runs=1,
-    params={"date_from": DAY, "date_to": DAY},
+    params={"date_from": day("first day"), "date_to": day("day after the last")},
     default_args=tasks.DEFAULT_ARGS,
     tags=["impact:tier-1", "marketing"],
     doc_md=__doc__,

@@ -214,8 +214,9 @@ class Client:
             f"{max(task['try_number'], 1)}?map_index={task['map_index']}",
             headers={"Accept": "application/json"},
         )
-        events = [
-            str(entry.get("event", entry) if isinstance(entry, dict) else entry)
-            for entry in answer["content"]
-        ]
+        events = []
+        for entry in answer["content"]:
+            events.append(str(entry.get("event", entry)))
+            for cause in entry.get("error_detail") or []:
+                events.append(f"{cause['exc_type']}: {cause['exc_value']}")
         return "\n".join(events[-lines:])

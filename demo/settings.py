@@ -119,6 +119,8 @@ class DemoSettings:
         return {
             "THROUGHLINE_HOME": str(ROOT),
             "THROUGHLINE_DEMO": "1",
+            # the simulated company ends on the day the demo began
+            "THROUGHLINE_SCHEDULE": "none",
             "THROUGHLINE_WAREHOUSE_HOST": "127.0.0.1",
             "THROUGHLINE_WAREHOUSE_PORT": str(self.ports["postgres"]),
             "THROUGHLINE_WAREHOUSE_DB": "warehouse",

@@ -6,6 +6,7 @@ The functions themselves know nothing of Airflow; nothing here is imported by th
 from __future__ import annotations
 
 import functools
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -13,6 +14,8 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow.sdk import CronTriggerTimetable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +39,21 @@ def reporting_time_zone() -> str:
 
     content = yaml.safe_load(sources_path().read_text(encoding="utf-8"))
     return str(content["reporting_time_zone"])
+
+
+def schedule(cron: str) -> CronTriggerTimetable | None:
+    """This cron in the reporting zone, each run with the day before it as its interval.
+
+    THROUGHLINE_SCHEDULE gives another cron, or `none`: runs start only by hand. (A plain
+    cron string would give every run an empty data interval.)
+    """
+    from airflow.sdk import CronTriggerTimetable
+
+    cron = os.environ.get("THROUGHLINE_SCHEDULE") or cron
+    if cron.lower() == "none":
+        return None
+    zone = reporting_time_zone()
+    return CronTriggerTimetable(cron, timezone=zone, interval=timedelta(days=1))
 
 
 def final(function: Callable[P, R]) -> Callable[P, R]:
