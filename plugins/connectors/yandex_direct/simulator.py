@@ -248,7 +248,7 @@ class Simulator(Face):
             waiting = [o for o in self._orders.values() if now < o.ordered_at + wait]
             found = self._orders.get(key)
             headers = {
-                "retryIn": str(max(round(wait), 0)),
+                "retryIn": str(math.ceil(wait)),
                 "reportsInQueue": str(len(waiting) + (found is None)),
             }
             if found is None:
@@ -265,7 +265,7 @@ class Simulator(Face):
                     "A report with this name and other parameters already exists",
                 )
             found.polls += 1
-            if found in waiting or found.polls == 1:
+            if found in waiting or (not wait and found.polls == 1):
                 return Response(202, headers, b"")
         if found.body is None:
             found.body = self._tsv(request, params, first, last, plain=True).body
