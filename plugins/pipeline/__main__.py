@@ -217,9 +217,10 @@ def summary(
         return
     from rich.console import Console
 
+    # figures are never cut: a narrow terminal wraps the lines instead
     console = Console()
-    # a table that is piped somewhere keeps its columns
-    console.print(as_table(result), width=None if console.is_terminal else 140)
+    console.width = max(console.width, 112)
+    console.print(as_table(result))
 
 
 def _plan(run: str, date_from: datetime, date_to: datetime) -> None:

@@ -11,6 +11,7 @@ a gate that fails open is none.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,6 +195,8 @@ class _Judge:
 
     def __init__(self) -> None:
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        # it tells two hundred lines about itself before it says anything
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
         import great_expectations as gx
 
         context = gx.get_context(mode="ephemeral")

@@ -60,6 +60,8 @@ class Summary:
         """Plain values: numbers as text with all their digits, dates as ISO text."""
 
         def plain(value: Any) -> Any:
+            if isinstance(value, Decimal):
+                return format(value, "f")  # never 0E+5
             return value if value is None or isinstance(value, str) else str(value)
 
         return {
@@ -146,12 +148,15 @@ def _ratio(above: Decimal, below: Decimal) -> Decimal | None:
 
 def as_table(result: Summary) -> Table:
     """The summary for a terminal."""
+    from rich import box
     from rich.table import Table
 
     shown = Table(
         title=f"Каналы, {result.date_from} … {result.date_to}",
         caption=f"модель {MODEL}, по дате {BASIS}, ₽ без НДС",
         show_footer=True,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     titles = (
         "Канал", "Расход", "Лиды", "CPL", "Продажи", "CAC", "Выручка", "Маржа",
@@ -160,9 +165,11 @@ def as_table(result: Summary) -> Table:
     for title, foot in zip(titles, _cells(result.total), strict=True):
         shown.add_column(
             title, footer=foot, justify="left" if title == "Канал" else "right",
-            no_wrap=True,
+            no_wrap=title != "Канал",
         )  # fmt: skip
     for line in result.lines:
+        if not (line.cost or line.leads or line.sales or line.revenue):
+            continue  # visits only: nothing that this table counts
         shown.add_row(*_cells(line))
     return shown
 
