@@ -263,6 +263,15 @@ def test_delay_and_slow_take_their_time(server):
         assert time.monotonic() - begin >= 0.25
 
 
+def test_latency_is_slept_before_each_answer_of_a_source(small):
+    options = Options(small.now, latency_seconds=0.1)
+    with start(small, options=options, faces={"e": Echo}) as slow:
+        begin = time.monotonic()
+        ask(slow, "/e/x")
+        ask(slow, "/e/x")
+        assert time.monotonic() - begin >= 0.18
+
+
 @pytest.mark.parametrize(
     ("fault", "word"),
     [

@@ -387,6 +387,29 @@ def test_merged_cards_leave_their_phones_and_deals_to_the_survivor(usual):
     assert checked
 
 
+def test_amount_margin_and_refund_appear_when_they_are_known(usual):
+    def shown(deal_id, at):
+        return next(d for d in usual.as_of(at).deals if d.deal_id == deal_id)
+
+    moment = timedelta(seconds=1)
+    refunded = [deal for deal in usual.deals if deal.refunded_at][:5]
+    assert refunded
+    for deal in refunded:
+        before = shown(deal.deal_id, deal.contracted_at - moment)
+        assert before.amount_kopecks == deal.estimate_kopecks
+        signed = shown(deal.deal_id, deal.contracted_at)
+        assert signed.amount_kopecks == deal.amount_kopecks
+        assert signed.modified_at == deal.contracted_at
+        assert signed.margin_kopecks is None
+        won = shown(deal.deal_id, deal.refunded_at - moment)
+        assert won.margin_kopecks == deal.margin_kopecks
+        assert (won.refund_kopecks, won.refund_date) == (None, None)
+        assert won.modified_at < deal.refunded_at
+        back = shown(deal.deal_id, deal.refunded_at)
+        assert back.refund_kopecks == deal.refund_kopecks
+        assert back.modified_at == deal.refunded_at
+
+
 def test_view_needs_an_aware_moment(small):
     with pytest.raises(ValueError, match="aware"):
         small.as_of(datetime(2026, 5, 25))
