@@ -1,5 +1,3 @@
-{% set as_of = "'" ~ var('as_of') ~ "'" if var('as_of', none) else 'null' %}
-
 with
 
 costs as (
@@ -29,6 +27,12 @@ keywords as (
 channels as (
 
     select * from {{ ref('dim_channel') }}
+
+),
+
+build_info as (
+
+    select * from {{ ref('build_info') }}
 
 ),
 
@@ -291,7 +295,11 @@ with_ratios as (
         {{ ratio('cost_amount', 'revenue') }} as drr,
         {{ ratio('revenue', 'sales') }} as aov,
         coalesce(
-            date > cast({{ as_of }} as date) - {{ var('provisional_days', 7) }}, false
+            date > (
+                select build_info.as_of - {{ var('provisional_days', 7) }}
+                from build_info
+            ),
+            false
         ) as is_provisional
     from named
 
