@@ -12,9 +12,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.base import registry
 from simulator import truth
-from simulator.face import Options
+from simulator.face import DEMO_TOKEN, Options
 from simulator.faults import Fault
 from simulator.recorded import Recorded
 from simulator.server import Company, RunningServer
@@ -115,7 +114,7 @@ def _serve(given: argparse.Namespace) -> int:
         wait_seconds=given.wait,
         page_size=given.page_size,
         rate_limits=given.rate_limits,
-        tokens=_tokens(given.token_env),
+        default_token=_token(given.token_env),
         gzip=given.gzip,
         latency_seconds=given.latency,
     )
@@ -146,14 +145,14 @@ def _serve(given: argparse.Namespace) -> int:
     return 0
 
 
-def _tokens(variable: str | None) -> dict[str, str]:
-    """The token each source accepts, by its name, from one environment variable."""
+def _token(variable: str | None) -> str:
+    """The token all sources accept, from an environment variable when one is named."""
     if variable is None:
-        return {}
+        return DEMO_TOKEN
     token = os.environ.get(variable)
     if not token:
         raise ValueError(f"--token-env: {variable} is empty or not set")
-    return dict.fromkeys(registry.names(), token)
+    return token
 
 
 def _truth(given: argparse.Namespace) -> int:

@@ -108,8 +108,8 @@ class Options:
     `now` is the clock of the simulated world (aware; moving it changes what faces
     answer). `wait_seconds` (at most 1) is how long queued work takes: a report, a log
     request. `page_sizes` lowers a source's page size, `page_size` that of all.
-    `rate_limits` turns the vendors' limits on. `tokens` gives a source its accepted
-    token; without one it is `demo-token`. `gzip` compresses answers when the client
+    `rate_limits` turns the vendors' limits on. `default_token` is what every source
+    accepts, unless `tokens` gives it one of its own. `gzip` compresses answers when the client
     accepts it. `latency_seconds` is slept before each answer.
     """
 
@@ -118,6 +118,7 @@ class Options:
     page_size: int | None = None
     page_sizes: dict[str, int] = field(default_factory=dict)
     rate_limits: bool = False
+    default_token: str = DEMO_TOKEN
     tokens: dict[str, str] = field(default_factory=dict)
     gzip: bool = False
     latency_seconds: float = 0.0
@@ -130,7 +131,7 @@ class Options:
 
     def token(self, source: str) -> str:
         """The token this source accepts."""
-        return self.tokens.get(source, DEMO_TOKEN)
+        return self.tokens.get(source, self.default_token)
 
     def rows_per_page(self, source: str, vendor_size: int) -> int:
         """The page size of a source: the vendor's own unless a test lowers it."""

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from simulator.__main__ import main
+from simulator.__main__ import _token, main
+from simulator.face import Options
 
 WORLD = ["--size", "small", "--end-date", "2026-06-01", "--seed", "3"]
 
@@ -34,6 +35,17 @@ def test_serve_answers_until_it_is_stopped(project):
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+def test_one_token_for_all_sources_from_the_environment(monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "abc")
+    assert _token("SOME_TOKEN") == "abc"
+    assert _token(None) == "demo-token"
+    options = Options(default_token="abc", tokens={"calltouch": "own"})
+    assert (options.token("calltouch"), options.token("bitrix24")) == ("own", "abc")
+    monkeypatch.setenv("SOME_TOKEN", "")
+    with pytest.raises(ValueError, match="SOME_TOKEN"):
+        _token("SOME_TOKEN")
 
 
 def test_describe_counts(capsys):
