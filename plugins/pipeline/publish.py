@@ -265,6 +265,14 @@ def _publish(connection: psycopg.Connection, build: Build) -> Published:
         )
         connection.execute(
             """
+            update ops.runs
+            set state = 'published', note = null, finished_at = clock_timestamp()
+            where run_id = %s
+            """,
+            (build.run_id,),
+        )
+        connection.execute(
+            """
             update ops.builds set state = 'abandoned'
             where state = 'building' and build_id < %s
             """,
