@@ -16,7 +16,10 @@
         unique_key=['account_id', 'record_key'],
         on_schema_change='fail',
         indexes=[{'columns': ['account_id', 'record_key'], 'unique': true}],
-        post_hook="{{ remove_tombstones('" ~ source_name ~ "', '" ~ table_name ~ "') }}"
+        post_hook=[
+            "{{ remove_tombstones('" ~ source_name ~ "', '" ~ table_name ~ "') }}",
+            'analyze {{ this }}',
+        ]
     ) }}
 {%- endmacro %}
 

@@ -1,4 +1,4 @@
--- What `identify` gives a person to: all identifiers but the shared and the quarantined.
+-- What `identify` gives a person to: all but the shared and the quarantined.
 {{ config(tags=['identifiers']) }}
 
 with

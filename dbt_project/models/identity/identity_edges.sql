@@ -1,5 +1,5 @@
--- What `identify` reads: who is joined to whom, and by what. Edges that join nobody stay
--- in the table, with the reason.
+-- What `identify` reads: who is joined to whom, and by what. Edges that join nobody
+-- stay in the table, with the reason.
 {{ config(tags=['identifiers']) }}
 
 with
@@ -80,11 +80,11 @@ namesake_pairs as (
 
     select
         'crm_contact' as left_kind,
-        min(contact) over name_on_number as left_id,
         'crm_contact' as right_kind,
         contact as right_id,
-        'same_name_on_shared_' || kind as evidence,
-        created_at as seen_at
+        created_at as seen_at,
+        min(contact) over name_on_number as left_id,
+        'same_name_on_shared_' || kind as evidence
     from namesakes
     window name_on_number as (partition by kind, token, name_token)
 

@@ -1,6 +1,9 @@
 -- Each identifier and what it may prove: a function of all current evidence, judged
 -- before anybody is joined to anybody.
-{{ config(tags=['identifiers'], indexes=[{'columns': ['kind', 'identifier'], 'unique': true}]) }}
+{{ config(
+    tags=['identifiers'],
+    indexes=[{'columns': ['kind', 'identifier'], 'unique': true}]
+) }}
 
 with
 
@@ -117,7 +120,9 @@ token_holders as (
     select
         kind,
         token,
-        count(distinct (account_id, contact_id)) as contacts_count,
+        count(
+            distinct {{ crm_identifier('account_id', 'contact_id') }}
+        ) as contacts_count,
         count(distinct name_token) as names_count
     from contact_tokens
     group by kind, token
@@ -211,6 +216,11 @@ classified as (
         kind,
         identifier,
         first_seen_at,
+        quarantine_reason,
+        contacts_count,
+        names_count,
+        client_ids_count,
+        leads_count,
         case
             when quarantine_reason is not null then 'quarantined'
             when kind in ('crm_contact', 'crm_lead', 'crm_deal', 'ym_client_id')
@@ -219,12 +229,7 @@ classified as (
             -- a card without a name contradicts nobody
             when contacts_count >= 2 and names_count >= 2 then 'shared'
             else 'joining'
-        end as standing,
-        quarantine_reason,
-        contacts_count,
-        names_count,
-        client_ids_count,
-        leads_count
+        end as standing
     from judged
 
 )

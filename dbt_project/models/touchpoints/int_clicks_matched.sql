@@ -104,7 +104,7 @@ clicks as (
         on
             touches.utm_term = in_term.tag_value
             and in_term.parameter = 'utm_term'
-    where channels.channel in ('{{ var('ad_platforms') | join("', '") }}')
+    where channels.channel = any({{ text_array(var('ad_platforms')) }})
 
 ),
 
@@ -314,11 +314,11 @@ with_keyword as (
         with_keyword_texts.touch_date,
         with_keyword_texts.platform,
         with_keyword_texts.campaign_id,
-        coalesce(with_keyword_texts.ad_group_id, fitting_keywords.ad_group_id)
-            as ad_group_id,
         with_keyword_texts.ad_id,
         with_keyword_texts.match_step,
         with_keyword_texts.utm_placement,
+        coalesce(with_keyword_texts.ad_group_id, fitting_keywords.ad_group_id)
+            as ad_group_id,
         coalesce(fitting_keywords.keyword_id, with_keyword_texts.criterion_id)
             as keyword_id,
         coalesce(fitting_keywords.keyword, with_keyword_texts.keyword) as keyword,
@@ -341,7 +341,6 @@ matched as (
         with_keyword.platform,
         campaign_ids.account_id,
         with_keyword.campaign_id,
-        coalesce(campaign_ids.campaign_name, '(unknown campaign)') as campaign_name,
         with_keyword.ad_group_id,
         ad_groups.ad_group_name,
         with_keyword.ad_id,
@@ -349,6 +348,7 @@ matched as (
         with_keyword.keyword,
         with_keyword.keyword_key,
         with_keyword.match_step,
+        coalesce(campaign_ids.campaign_name, '(unknown campaign)') as campaign_name,
         coalesce(
             with_keyword.utm_placement,
             keyword_placements.placement,

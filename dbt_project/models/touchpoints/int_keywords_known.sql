@@ -1,5 +1,5 @@
--- Every keyword that ever cost something or stands in the account, with the ways a click
--- may spell it.
+-- Every keyword that ever cost something or stands in the account, with the ways a
+-- click may spell it.
 with
 
 spend as (

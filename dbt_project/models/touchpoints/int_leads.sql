@@ -132,8 +132,8 @@ returned as (
     inner join deals_closed
         on
             with_previous.person_id = deals_closed.person_id
-            and deals_closed.closed_at > with_previous.previous_created_at
-            and deals_closed.closed_at <= with_previous.created_at
+            and with_previous.previous_created_at < deals_closed.closed_at
+            and with_previous.created_at >= deals_closed.closed_at
 
 ),
 

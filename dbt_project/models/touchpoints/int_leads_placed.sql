@@ -132,7 +132,26 @@ leads_in_visits as (
 placed as (
 
     select
-        leads_of_persons.*,
+        leads_of_persons.account_id,
+        leads_of_persons.lead_id,
+        leads_of_persons.person_id,
+        leads_of_persons.contact_id,
+        leads_of_persons.ym_client_id,
+        leads_of_persons.title,
+        leads_of_persons.status_id,
+        leads_of_persons.semantic_id,
+        leads_of_persons.source_id,
+        leads_of_persons.contact_channel,
+        leads_of_persons.manager_id,
+        leads_of_persons.created_at,
+        leads_of_persons.created_date,
+        leads_of_persons.moved_at,
+        leads_of_persons.closed_at,
+        leads_of_persons.utm_source,
+        leads_of_persons.utm_medium,
+        leads_of_persons.utm_campaign,
+        leads_of_persons.utm_content,
+        leads_of_persons.utm_term,
         leads_by_calls.call_id,
         coalesce(leads_by_calls.visit_id, leads_in_visits.visit_id) as visit_id,
         -- without a call or a visit, only its tags can make a lead a touch of its own

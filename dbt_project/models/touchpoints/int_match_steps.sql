@@ -20,9 +20,9 @@ cost_keys as (
         platform,
         account_id,
         campaign_id,
+        placement,
         coalesce(ad_group_id, '') as ad_group_id,
-        coalesce(keyword_key, '') as keyword_key,
-        placement
+        coalesce(keyword_key, '') as keyword_key
     from spend
 
 ),

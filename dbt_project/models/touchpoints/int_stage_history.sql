@@ -51,7 +51,7 @@ entries as (
         case deal_history.category_id
             when '0' then 'DEAL_STAGE'
             else 'DEAL_STAGE_' || deal_history.category_id
-        end as dictionary
+        end as status_list
     from deal_history
     inner join deals
         on
@@ -69,7 +69,7 @@ entries as (
         lead_history.stage_id,
         lead_history.semantic_id,
         lead_history.entered_at,
-        'STATUS' as dictionary
+        'STATUS' as status_list
     from lead_history
     inner join leads
         on
@@ -105,7 +105,7 @@ named as (
     left join statuses
         on
             entries.account_id = statuses.account_id
-            and entries.dictionary = statuses.entity_id
+            and entries.status_list = statuses.entity_id
             and entries.stage_id = statuses.status_id
     left join stage_map
         on

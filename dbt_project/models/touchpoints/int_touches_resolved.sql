@@ -39,18 +39,6 @@ resolved as (
         touches.call_id,
         touches.lead_id,
         touches.client_id,
-        coalesce(clicks.channel, channels.channel) as channel,
-        coalesce(
-            touches.utm_source,
-            case when clicks.platform is not null then 'yandex' end,
-            touches.named_source,
-            touches.referral
-        ) as source,
-        coalesce(
-            touches.utm_medium,
-            case when clicks.platform is not null then 'cpc' end,
-            touches.traffic_source
-        ) as medium,
         clicks.platform,
         clicks.account_id,
         clicks.campaign_id,
@@ -62,7 +50,19 @@ resolved as (
         clicks.keyword,
         clicks.keyword_key,
         clicks.placement,
-        clicks.match_step
+        clicks.match_step,
+        coalesce(clicks.channel, channels.channel) as channel,
+        coalesce(
+            touches.utm_source,
+            case when clicks.platform is not null then 'yandex' end,
+            touches.named_source,
+            touches.referral
+        ) as source,
+        coalesce(
+            touches.utm_medium,
+            case when clicks.platform is not null then 'cpc' end,
+            touches.traffic_source
+        ) as medium
     from touches
     inner join channels on touches.source_key = channels.source_key
     left join clicks on touches.touchpoint_id = clicks.touchpoint_id

@@ -43,7 +43,7 @@ tags as (
     select distinct
         queries.account_id,
         split_part(tags.tag, '=', 1) as parameter,
-        substring(tags.tag from '=(.*)$') as template
+        substring(tags.tag from '=(.*)$') as tag_template
     from queries
     cross join lateral regexp_split_to_table(queries.query, '&') as tags (tag)
 
@@ -54,32 +54,33 @@ templates as (
     select
         account_id,
         parameter,
-        template,
+        tag_template,
         'yandex_direct' as platform,
         -- in the order in which they stand in the template
         array(
             select found.parts[1]
             from
-                regexp_matches(template, '[{]([a-z_]+)[}]', 'g')
+                regexp_matches(tags.tag_template, '[{]([a-z_]+)[}]', 'g')
                 with ordinality as found (parts, place)
             order by found.place
         ) as macros,
         '^'
         || regexp_replace(
             regexp_replace(
-                regexp_replace(template, '([.*+?^$()|\\\[\]])', '\\\1', 'g'),
-                '[{](campaign_id|ad_id|banner_id|gbid|adgroup_id|phrase_id|criterion_id)[}]',
+                regexp_replace(tag_template, '([.*+?^$()|\\\[\]])', '\\\1', 'g'),
+                '[{](campaign_id|ad_id|banner_id|gbid|adgroup_id|phrase_id'
+                || '|criterion_id)[}]',
                 '([0-9]+)',
                 'g'
             ),
             '[{][a-z_]+[}]', '(.*?)', 'g'
         )
         || '$' as pattern,
-        length(regexp_replace(template, '[{][a-z_]+[}]', '', 'g')) as literal_length
+        length(regexp_replace(tag_template, '[{][a-z_]+[}]', '', 'g')) as literal_length
     from tags
     where
         parameter in ('utm_campaign', 'utm_content', 'utm_term')
-        and template ~ '[{]'
+        and tag_template ~ '[{]'
 
 )
 

@@ -6,26 +6,39 @@ contacts as (
 
 ),
 
-exploded as (
+phones as (
 
-    select distinct
-        contacts.account_id,
-        contacts.contact_id,
-        contacts.name_token,
-        contacts.created_at,
-        tokens.kind,
-        tokens.token
+    select
+        account_id,
+        contact_id,
+        name_token,
+        created_at,
+        'phone' as kind,
+        unnest(phones) as token
     from contacts
-    cross join lateral (
-        select
-            'phone' as kind,
-            unnest(contacts.phones) as token
-        union all
-        select
-            'email' as kind,
-            unnest(contacts.emails) as token
-    ) as tokens
+
+),
+
+emails as (
+
+    select
+        account_id,
+        contact_id,
+        name_token,
+        created_at,
+        'email' as kind,
+        unnest(emails) as token
+    from contacts
+
+),
+
+tokens as (
+
+    -- one contact may show one number twice
+    select * from phones
+    union
+    select * from emails
 
 )
 
-select * from exploded
+select * from tokens

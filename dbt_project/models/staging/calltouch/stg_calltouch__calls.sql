@@ -1,4 +1,6 @@
-{% set nothing = ['<не указано>', '<не заполнено>', '(not set)', '(not provided)', '(none)'] %}
+{% set nothing = [
+    '<не указано>', '<не заполнено>', '(not set)', '(not provided)', '(none)'
+] %}
 {{ staged_by_load('calltouch', 'calls') }}
 
 with
@@ -16,7 +18,7 @@ cells as (
         landed.account_id,
         landed.record_key,
         landed.load_id,
-        landed.record -> 'callTags' as tags,
+        landed.record -> 'callTags' as call_tags,
         {{ cell('callId') }} as call_id,
         {{ cell('siteId') }} as site_id,
         {{ cell('sessionId', ['0']) }} as session_id,
@@ -106,9 +108,8 @@ typed as (
         city,
         device,
         array(
-            select tag_names.tag_name
-            from jsonb_path_query(tags, '$[*].names[*]') as found (tag)
-            cross join lateral (select found.tag #>> '{}') as tag_names (tag_name)
+            select found.tag #>> '{}'
+            from jsonb_path_query(cells.call_tags, '$[*].names[*]') as found (tag)
         ) as tags,
 
         ---------- numerics
