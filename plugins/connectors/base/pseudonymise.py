@@ -39,6 +39,7 @@ NAME_TOKEN = "_name_token"  # noqa: S105 - the name of a field
 PREFIX: dict[Kind, str] = {"phone": "ph", "email": "em", "name": "nm"}
 MOST_CACHED = 50_000  # values; about 15 MB for each kind
 LONGEST_SPELLING = 500
+MOST_DIGITS = 15  # of a phone number (ITU-T E.164)
 
 _BLOCK = 64  # bytes of a SHA-256 block: HMAC pads its key to it
 _NUMBER_TYPES = {
@@ -56,7 +57,8 @@ _NUMBER_TYPES = {
 }
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _PUNCTUATION = str.maketrans("", "", f" \t\u00a0().-{_DASHES}")
-_RU_MOBILE = re.compile(r"(?:\+?7|8)?(9[0-9]{9})")
+# of 9300… only a part is given out: libphonenumber knows which
+_RU_MOBILE = re.compile(r"(?:\+?7|8)?(9(?!300)[0-9]{9})")
 _BETWEEN = rf"[\s().{_DASHES}-]{{0,3}}"
 _RU_IN_TEXT = re.compile(
     rf"(?<!\d)(?:\+?7|8){_BETWEEN}\d{{3}}{_BETWEEN}\d{{3}}"
@@ -102,7 +104,7 @@ _URL_PARAMETER = re.compile(
     r"((?:[?&#;]|%(?:25)*(?:3f|26|23|3b))"  # a parameter begins, also in a nested URL
     r"((?:[\w.\[\]-]|%(?:25)*5[bd]){1,60})"  # its name
     r"(?:=|%(?:25)*3d))"
-    r"((?:(?!%(?:25)*(?:26|23))[^&#;\s])+)",  # its value
+    r"((?:(?!%(?:25)*(?:3f|26|23))[^&#;])+)",  # its value
     re.IGNORECASE,
 )
 _URL_EMAIL = re.compile(
@@ -274,11 +276,14 @@ class Tokeniser:
         text = unicodedata.normalize("NFKC", text)
         if scheme := _SCHEME.match(text):
             text = text[scheme.end() :].partition("@")[0]
-        if (number := self._number(text)) is not None:
+        # more digits than a number has: several, which `parse` would cut at a ";"
+        if sum(map(str.isdigit, text)) <= MOST_DIGITS and (
+            (number := self._number(text)) is not None
+        ):
             return [number]
         digits = text.translate(_PUNCTUATION)
         if (
-            11 <= len(digits) <= 15
+            11 <= len(digits) <= MOST_DIGITS
             and digits.isascii()
             and digits.isdigit()
             and (number := self._number("+" + digits)) is not None
