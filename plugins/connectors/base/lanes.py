@@ -397,6 +397,8 @@ class Shaper:
             return None
         known, column = self._known_days, columns[plan.day]
         distinct = set(column)
+        if len(known) > 10_000:
+            known.clear()
         for cell in distinct - known.keys():
             known[cell] = self._day(cell)
         if any(known[cell] is None for cell in distinct):
@@ -414,8 +416,6 @@ class Shaper:
             self._check_day(day, "")
         except (KeyError, ValueError, TypeError):
             return None
-        if len(self._known_days) > 10_000:
-            self._known_days.clear()
         return day, b"\\N" if day is None else day.isoformat().encode()
 
     def _check_amounts(self, plan: _Plan, columns: list[Any], odd: set[int]) -> None:
