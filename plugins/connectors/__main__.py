@@ -179,9 +179,6 @@ def main() -> None:
     except ConnectorError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(1) from None
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

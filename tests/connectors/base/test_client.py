@@ -28,7 +28,7 @@ from connectors.base.client import (
 )
 from connectors.base.errors import ConfigError, FatalError, RetriableError
 
-CANARY = "cAnArY+T0ken/with?odd&chars="
+CANARY = "cAnArY+T0ken/with?odd&chars= and space"
 TSV = {"Content-Type": "text/tab-separated-values"}
 JSON_BODY = b'{"rows": [' + b",".join(b'{"n": %d}' % n for n in range(500)) + b"]}"
 TSV_BODY = b"".join(b"2026-05-%02d\t%d\n" % (n % 28 + 1, n) for n in range(900))
@@ -270,9 +270,16 @@ def test_a_big_download_leaves_memory_flat(vendor, reply, client):
 PAGE = b"<!DOCTYPE html><html><body>Help</body></html>"
 
 
-@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/json"])
-def test_a_page_is_no_json(vendor, reply, client, kind):
-    vendor.replies = [reply(PAGE, headers={"Content-Type": kind})]
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html; charset=utf-8", PAGE),
+        ("application/json", PAGE),
+        ("text/html", b"we are back soon"),
+    ],
+)
+def test_a_page_is_no_json(vendor, reply, client, kind, body):
+    vendor.replies = [reply(body, headers={"Content-Type": kind})]
     with pytest.raises(FatalError, match=r"where JSON was expected.*check the address"):
         client().get("x")
     assert len(vendor.seen) == 1
@@ -282,6 +289,7 @@ def test_a_page_is_no_json(vendor, reply, client, kind):
     ("kind", "body"),
     [
         ("text/html", PAGE),
+        ("text/html", b"we are back soon"),
         ("text/tab-separated-values", b"\n " + PAGE),
         ("application/json", b'{"error": {"error_code": 53}}'),
     ],
@@ -479,6 +487,12 @@ def test_a_secret_in_a_foreign_traceback_is_masked(every_line):
     assert "ValueError: cannot parse ***" in text
     assert "failed with ***" in text
     assert CANARY not in text
+
+
+def test_a_secret_learnt_after_the_error_is_masked_too():
+    error = FatalError("refused: late-secret-778899")
+    redaction.register("late-secret-778899")
+    assert str(error) == "refused: ***"
 
 
 def test_an_answer_in_an_error_text_shows_no_person(vendor, reply, client):

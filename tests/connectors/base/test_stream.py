@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.base.errors import ConfigError, ParseError
@@ -65,6 +65,7 @@ parts = st.text(min_size=1, alphabet=st.sampled_from('ab|\\"'))
 
 
 @given(st.tuples(parts, parts), st.tuples(parts, parts))
+@example(("a\\", "b|c"), ("a|b\\", "c"))
 def test_different_keys_stay_different(left, right):
     keys = [KEYED.record_key({"a": x, "b": y}) for x, y in (left, right)]
     assert (keys[0] == keys[1]) == (left == right)
