@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from connectors.base import registry
+from psycopg import sql
+
+from connectors.base import landing, registry
 from connectors.base.batch import JsonBatch
 from connectors.base.connection import ConnectionInfo
 from connectors.base.sources import Account, load_sources
@@ -20,6 +23,8 @@ from simulator.world import World, build_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    import psycopg
 
     from connectors.base.batch import Batch
     from connectors.base.connector import Connector
@@ -182,6 +187,120 @@ def keyed(stream: Stream, rows: Rows) -> dict[str, Record]:
     found = {stream.record_key(row): row for row in rows}
     assert len(found) == len(rows), f"{stream.name}: keys are not unique"
     return found
+
+
+@dataclass
+class Warehouse:
+    """A prepared warehouse: the loader's connection, and a superuser's to look with."""
+
+    loader: psycopg.Connection[Any]
+    root: psycopg.Connection[Any]
+    name: str
+    _accounts: int = 0
+
+    def account(self, bench: Bench) -> Account:
+        """The bench's account under a name nobody else lands under."""
+        self._accounts += 1
+        name = f"{self.name}_{self._accounts}"
+        return bench.account.model_copy(update={"account": name})
+
+    def land(
+        self,
+        bench: Bench,
+        stream: Stream,
+        account: Account,
+        window: Window | None = None,
+    ) -> landing.LoadResult:
+        """Land a stream as `extract` does: entities from their last good cursor."""
+        if stream.kind == "window" and window is None:
+            window = bench.window()
+        cursor = self.cursor(stream, account) if stream.kind == "entity" else None
+        connector = bench.connector(account)
+        started_at = datetime.now(UTC)
+        return landing.land(
+            self.loader,
+            account=account,
+            source=account.source,
+            stream=stream,
+            window=window,
+            batches=connector.pages(stream, window, cursor),
+            control_total=(
+                (lambda: connector.control_total(stream, window)) if window else None
+            ),
+            cursor=lambda: connector.next_cursor(stream, cursor, started_at),
+        )
+
+    def sweep(
+        self, bench: Bench, stream: Stream, account: Account
+    ) -> landing.LoadResult:
+        """Sweep an entity stream once."""
+        keys = bench.connector(account).keys(stream)
+        return landing.sweep(
+            self.loader,
+            account=account,
+            source=account.source,
+            stream=stream,
+            keys=keys,
+        )
+
+    def again(
+        self, bench: Bench, stream: Stream, account: Account, keys: list[str]
+    ) -> landing.LoadResult:
+        """Land these records once more; the cursor stays where it is."""
+        return landing.land(
+            self.loader,
+            account=account,
+            source=account.source,
+            stream=stream,
+            window=None,
+            batches=bench.connector(account).read_again(stream, keys),
+            cursor=self.cursor(stream, account),
+        )
+
+    def cursor(self, stream: Stream, account: Account) -> str | None:
+        """Where the last good read of an entity stream ended."""
+        row = self.root.execute(
+            "select cursor from ops.loads where (source, stream, account_id) ="
+            " (%s, %s, %s) and kind = 'entity' and state <> 'failed'"
+            " order by load_id desc limit 1",
+            (account.source, stream.name, account.account),
+        ).fetchone()
+        return row[0] if row else None
+
+    def live(self, stream: Stream, account: Account) -> dict[str, tuple[Any, Record]]:
+        """Live rows of raw: key -> (day, record with its numbers as they are)."""
+        table = landing.raw_table(account.source, stream.name)
+        found = self.root.execute(
+            sql.SQL(
+                "select record_key, record_date, record::text from {} where"
+                " account_id = %s and deleted_load_id is null order by record_key"
+            ).format(table),
+            (account.account,),
+        )
+        return {key: (day, json.loads(text)) for key, day, text in found}
+
+    def loads(self, account: Account, state: str) -> list[tuple[Any, ...]]:
+        """Rows of the ledger: (load_id, rows_read, rows_new, error)."""
+        return self.root.execute(
+            "select load_id, rows_read, rows_new, error from ops.loads where"
+            " account_id = %s and state = %s order by load_id",
+            (account.account, state),
+        ).fetchall()
+
+    def everything(self, *schemas: str) -> str:
+        """All rows of all tables of these schemas as one text."""
+        tables = self.root.execute(
+            "select table_schema, table_name from information_schema.tables"
+            " where table_schema = any(%s) and table_type = 'BASE TABLE'",
+            (list(schemas),),
+        ).fetchall()
+        found = []
+        for table in tables:
+            statement = sql.SQL("select t::text from {} as t").format(
+                sql.Identifier(*table)
+            )
+            found += [row[0] for row in self.root.execute(statement)]
+        return "\n".join(found)
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.connectors.bench import bench
+from pipeline.setup import LOGIN_ROLES, setup
+from tests.connectors.bench import Warehouse, bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,3 +38,25 @@ def on_bench() -> Iterator[Callable[..., Bench]]:
     yield start
     for context in open_ones:
         context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def superuser(database: str) -> str:
+    """A superuser's address of a prepared warehouse, empty before the module."""
+    password = str(conninfo_to_dict(database)["password"])
+    setup(database, dict.fromkeys(LOGIN_ROLES, password))
+    return database
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def warehouse(superuser: str) -> Iterator[Warehouse]:
+    """A loader's connection; accounts made through it are this test's alone."""
+    loader = make_conninfo(superuser, user="loader")
+    with (
+        psycopg.connect(loader, autocommit=True) as connection,
+        psycopg.connect(superuser, autocommit=True) as root,
+    ):
+        yield Warehouse(connection, root, f"test{next(_numbers)}")

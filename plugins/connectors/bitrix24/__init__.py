@@ -316,7 +316,8 @@ class Bitrix24(Connector):
         """Ids of all live objects (leads, deals, contacts), 50 at a time."""
         if stream.name not in _LISTS:
             raise NotImplementedError(f"{stream.name} is only ever added to")
-        for rows in self._by_id(stream, _LISTS[stream.name], {"select": ["ID"]}, {}):
+        method, select = _LISTS[stream.name], {"select": ["ID"]}
+        for rows in self._by_id(stream, method, select, {}, whole=False):
             yield [str(row["ID"]) for row in rows]
 
     def next_cursor(
@@ -394,7 +395,7 @@ class Bitrix24(Connector):
 
     def _deal_contacts(self, stream: Stream) -> Iterator[Batch]:
         select = {"select": ["ID", "CONTACT_ID"]}
-        for deals in self._by_id(DEALS, "crm.deal.list", select, {}):
+        for deals in self._by_id(DEALS, "crm.deal.list", select, {}, whole=False):
             for start in range(0, len(deals), BATCH):
                 some = deals[start : start + BATCH]
                 commands = {
@@ -441,8 +442,11 @@ class Bitrix24(Connector):
         after: int = 0,
         bounded: bool = False,
         since: str | None = None,
+        whole: bool = True,
     ) -> Iterator[list[Record]]:
         """Non-empty pages in the order of ids, until the portal says nothing is left.
+
+        `whole`: records with all fields, not only some that `params` select.
 
         `start: -1` spares the portal the counting, and its answers do not say whether
         more follows. So a page that is not full is followed by a counted request for
@@ -457,7 +461,7 @@ class Bitrix24(Connector):
                 "start": 0 if counted else -1,
             }
             content = self.client.post(method, request).json()
-            rows = _records(stream, content, whole="select" not in params)
+            rows = _records(stream, content, whole=whole)
             if bounded:
                 bounds = {**bounds, "<DATE_MODIFY": self._now(stream, content, since)}
                 bounded = False
