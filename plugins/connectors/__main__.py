@@ -15,9 +15,11 @@ import orjson
 import typer
 
 from connectors.base import redaction, registry, settings
+from connectors.base.batch import JsonBatch, unescape
 from connectors.base.client import ApiClient
 from connectors.base.connection import ConnectionInfo
 from connectors.base.errors import ConfigError, ConnectorError
+from connectors.base.lanes import Shaper
 from connectors.base.pseudonymise import Pseudonymiser, Tokeniser
 from connectors.base.sources import load_sources
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from connectors.base.batch import Record
     from connectors.base.connector import Connector
     from connectors.base.sources import Account
-    from connectors.base.stream import Stream
 
 app = typer.Typer(
     help="Try a connector: is its connection good, what would its answers become?",
@@ -83,65 +84,54 @@ def replay(
     bodies = [(file, _read(file)) for file in files]
     _need_token_key()
     connector = _offline(configured)
-    door = Pseudonymiser(
-        declared, Tokeniser(*settings.token_key(), configured.phone_region)
+    shaper = Shaper(
+        declared,
+        Pseudonymiser(
+            declared, Tokeniser(*settings.token_key(), configured.phone_region)
+        ),
+        configured.time_zone,
+        window=None,
     )
-    sealed: set[str] = set()
     is_good = True
     for file, body in bodies:
+        where = f"{file}"
         try:
-            records = connector.parse(declared, body, {})
+            for number, record in enumerate(connector.parse(declared, body, {}), 1):
+                where = f"{file}: record {number}"
+                sys.stdout.buffer.write(_landed(shaper, record))
+                for dead in shaper.dead:
+                    reason = redaction.excerpt(dead.reason.encode())
+                    typer.echo(f"{where}: dead letter: {reason}", err=True)
+                    is_good = False
+                shaper.dead.clear()
         except ConnectorError as error:
-            typer.echo(f"error: {file}: {error}", err=True)
+            typer.echo(f"error: {where}: {error}", err=True)
             is_good = False
-            continue
-        for number, record in enumerate(records, 1):
-            try:
-                line = _landed(declared, configured, door, record, sealed)
-            except (KeyError, ValueError) as error:
-                reason = f"{file}: record {number}: dead letter: {_reason(error)}"
-                typer.echo(redaction.mask(reason), err=True)
-                is_good = False
-            else:
-                sys.stdout.buffer.write(line)
     sys.stdout.flush()
-    for name in sorted(sealed):
-        why = (
-            "not declared"
-            if name in door.undeclared
-            else "a contact that could not be read"
-        )
+    for name in sorted({name for _, name, _ in shaper.sealed}):
+        is_declared = name not in shaper.undeclared
+        why = "a contact that cannot be read" if is_declared else "not declared"
         typer.echo(f"note: field {name} goes to pii.sealed: {why}", err=True)
     if not is_good:
         raise typer.Exit(1)
 
 
-def _landed(
-    stream: Stream,
-    account: Account,
-    door: Pseudonymiser,
-    record: Record,
-    sealed: set[str],
-) -> bytes:
-    """One line of JSON: what raw would hold of a record, contacts taken out."""
-    key = stream.record_key(record)
-    day = stream.record_date(record, account.time_zone)
-    for name in stream.required_fields:
-        if name not in record:
-            raise KeyError(name)
-    clean, hidden = door.record(record)
-    sealed.update(name for name, _ in hidden)
-    return orjson.dumps(
-        {"record_key": key, "record_date": day, "record": clean},
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
+def _landed(shaper: Shaper, record: Record) -> bytes:
+    """What raw would hold of a record, as a line of JSON; empty for a dead letter.
 
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"field {error.args[0]} is missing"
-    # the text of a ValueError may quote the value, and that may be a person's
-    return redaction.excerpt(str(error).encode())
+    Landing itself shapes it; its line for COPY is only written another way here.
+    """
+    lines = b""
+    for piece in shaper.pieces(JsonBatch([record])):
+        for line in piece.lines:
+            key, day, _, text = line.split(b"\t", 3)
+            shown = {
+                "record_key": unescape(key.decode()),
+                "record_date": None if day == b"\\N" else day.decode(),
+                "record": orjson.Fragment(text.replace(b"\\\\", b"\\")),
+            }
+            lines += orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+    return lines
 
 
 def _read(file: Path) -> bytes:

@@ -175,6 +175,10 @@ def test_without_a_host_it_is_the_vendors_own(build):
         ({"password": "secret-token-1", "extra": [1]}, ["field extra", "JSON object"]),
         ({"password": "secret-token-1", "host": "ftp://x"}, ["field host"]),
         (
+            {"password": "secret-token-1", "host": "https://me@x.example"},
+            ["field host", "must not hold a login"],
+        ),
+        (
             {
                 "password": "secret-token-1",
                 "host": "https://u:secret-token-1@x.example",
