@@ -81,15 +81,13 @@
 {%- endmacro %}
 
 {#
-    The tokens of a multi-field (PHONE, EMAIL) as an array. A value that held two phones
+    The tokens of a multi-field (PHONE, EMAIL) as a JSON list. A value that held two phones
     holds a list of two tokens; one that could not be read as a contact holds NULL.
 #}
 {% macro tokens(name) -%}
-    array(
-        select contacts.token #>> '{}'
-        from jsonb_path_query(landed.record, 'lax $.{{ name }}[*].VALUE[*]')
-            as contacts (token)
-        where contacts.token #>> '{}' ~ '^[a-z]{2}[1-9]_'
+    jsonb_path_query_array(
+        landed.record,
+        'lax $.{{ name }}[*].VALUE[*] ? (@ like_regex "^[a-z]{2}[1-9]_")'
     )
 {%- endmacro %}
 

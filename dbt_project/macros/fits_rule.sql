@@ -4,7 +4,7 @@
 #}
 {% macro fits_rule(column) -%}
     (
-        rules.{{ column }} is null
+        coalesce(rules.{{ column }}, '') = ''
         or coalesce(combinations.{{ column }}, '')
         ~* ('^(' || rules.{{ column }} || ')$')
     )

@@ -69,7 +69,7 @@ seen_together as (
         'crm_lead' as left_kind,
         {{ crm_identifier('account_id', 'lead_id') }} as left_id,
         'phone' as right_kind,
-        unnest(phones) as right_id,
+        jsonb_array_elements_text(phones) as right_id,
         'lead_phone' as evidence,
         created_at as seen_at
     from leads
@@ -80,7 +80,7 @@ seen_together as (
         'crm_lead' as left_kind,
         {{ crm_identifier('account_id', 'lead_id') }} as left_id,
         'email' as right_kind,
-        unnest(emails) as right_id,
+        jsonb_array_elements_text(emails) as right_id,
         'lead_email' as evidence,
         created_at as seen_at
     from leads

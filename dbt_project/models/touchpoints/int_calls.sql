@@ -27,7 +27,7 @@ targeted as (
 
     select
         *,
-        tags && {{ text_array(var('target_call_tags')) }}
+        coalesce(tags ?| {{ text_array(var('target_call_tags')) }}, false)
         or (is_answered and talk_s >= {{ var('target_call_seconds') }}) as is_target
     from judged
 

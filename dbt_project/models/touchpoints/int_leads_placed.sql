@@ -74,7 +74,7 @@ lead_phones as (
         account_id,
         lead_id,
         created_at,
-        unnest(phones) as phone
+        jsonb_array_elements_text(phones) as phone
     from leads_of_persons
     where contact_channel = 'call'
 

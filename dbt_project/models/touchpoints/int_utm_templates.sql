@@ -57,12 +57,15 @@ templates as (
         tag_template,
         'yandex_direct' as platform,
         -- in the order in which they stand in the template
-        array(
-            select found.parts[1]
-            from
-                regexp_matches(tags.tag_template, '[{]([a-z_]+)[}]', 'g')
-                with ordinality as found (parts, place)
-            order by found.place
+        array_to_string(
+            array(
+                select found.parts[1]
+                from
+                    regexp_matches(tags.tag_template, '[{]([a-z_]+)[}]', 'g')
+                    with ordinality as found (parts, place)
+                order by found.place
+            ),
+            ' '
         ) as macros,
         '^'
         || regexp_replace(

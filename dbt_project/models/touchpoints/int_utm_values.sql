@@ -91,7 +91,9 @@ macro_values as (
         named.macro,
         nullif(named.part, '') as part
     from best_readings
-    cross join lateral unnest(best_readings.macros, best_readings.parts)
+    cross join lateral unnest(
+        string_to_array(best_readings.macros, ' '), best_readings.parts
+    )
         as named (macro, part)
 
 ),

@@ -14,7 +14,7 @@ phones as (
         name_token,
         created_at,
         'phone' as kind,
-        unnest(phones) as token
+        jsonb_array_elements_text(phones) as token
     from contacts
 
 ),
@@ -27,7 +27,7 @@ emails as (
         name_token,
         created_at,
         'email' as kind,
-        unnest(emails) as token
+        jsonb_array_elements_text(emails) as token
     from contacts
 
 ),

@@ -107,10 +107,7 @@ typed as (
         referer,
         city,
         device,
-        array(
-            select found.tag #>> '{}'
-            from jsonb_path_query(cells.call_tags, '$[*].names[*]') as found (tag)
-        ) as tags,
+        jsonb_path_query_array(call_tags, 'lax $[*].names[*]') as tags,
 
         ---------- numerics
         {{ typed('duration_s', 'integer') }} as duration_s,

@@ -71,7 +71,10 @@ typed as (
         direct_ad_group_id,
         direct_ad_id,
         substring(start_url from '[?&]yclid=([0-9]+)') as yclid,
-        string_to_array(btrim(goal_ids, '[]'), ',') as goal_ids,
+        -- [1,2] is a list in Metrica's spelling and in JSON
+        case
+            when pg_input_is_valid(goal_ids, 'jsonb') then goal_ids::jsonb
+        end as goal_ids,
 
         ---------- strings
         start_url,
