@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from pipeline import windows
 from pipeline.setup import LOGIN_ROLES, setup
+from simulator.face import DEMO_TOKEN
+from simulator.server import start
+from simulator.world import build_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from simulator.server import RunningServer
+
+END = date(2026, 6, 1)  # the first day of the simulated company without data
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +59,31 @@ def connect_as(warehouse: str) -> Iterator[Callable[[str], psycopg.Connection]]:
     yield make
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture(scope="module")
+def company(warehouse: str, project: Path) -> Iterator[RunningServer]:
+    """The small simulated company; its connections and clock are what the steps see.
+
+    The pipeline's clock follows the company's: `company.set_now` moves both.
+    """
+    world = build_world(seed=1, end_date=END, size="small")
+    with start(world) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THROUGHLINE_DEMO", "1")
+        patch.setenv("THROUGHLINE_HOME", str(project))
+        patch.setenv("THROUGHLINE_TOKEN_KEY", "1:" + "5a" * 32)
+        patch.setenv("THROUGHLINE_SOURCES", str(project / "include" / "sources.yml"))
+        for source in ("yandex_direct", "yandex_metrica", "calltouch", "bitrix24"):
+            patch.setenv(
+                f"AIRFLOW_CONN_THROUGHLINE_{source.upper()}__MAIN",
+                json.dumps(
+                    {
+                        "conn_type": "http",
+                        "host": f"{server.base_url}/{source}",
+                        "login": "1",
+                        "password": DEMO_TOKEN,
+                    }
+                ),
+            )
+        patch.setattr(windows, "utc_now", lambda: server.options.now)
+        yield server
