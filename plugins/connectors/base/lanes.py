@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 18  # bytes of tab-separated rows worked on at once
 RECORDS = 500  # records worked on at once
+MOST_DAYS = 10_000  # remembered
 LONGEST_KEY = 1000  # bytes; a btree entry may have 2704
 ZERO = Decimal(0)
 NO_AMOUNT = frozenset({"", "--"})  # how vendors write "no money here"
@@ -119,6 +120,7 @@ class Shaper:
         self._clean = pseudonymiser
         self._zone = time_zone
         self._window = window
+        self._required = frozenset(stream.required_fields)
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._known_days: dict[bytes, tuple[date | None, bytes] | None] = {}
         self.rows_read = 0
@@ -178,6 +180,9 @@ class Shaper:
             raise _Dead("not an object")
         clean, sealed = self._clean.record(record)
         key = self._key(clean)
+        if not self._required <= record.keys():
+            missing = ", ".join(sorted(self._required - record.keys()))
+            raise _Dead(f"required field {missing} is missing", key)
         try:
             day = self._stream.record_date(record, self._zone)
         except (KeyError, ValueError, TypeError, OverflowError, OSError):
@@ -395,10 +400,12 @@ class Shaper:
     ) -> list[bytes] | None:
         if plan.day is None:
             return None
-        known, column = self._known_days, columns[plan.day]
-        distinct = set(column)
-        if len(known) > 10_000:
+        known = self._known_days
+        if len(known) > MOST_DAYS:
             known.clear()
+        # a moment's day is its first ten characters, as Stream.record_date has it
+        column = [cell[:10] for cell in columns[plan.day]]
+        distinct = set(column)
         for cell in distinct - known.keys():
             known[cell] = self._day(cell)
         if any(known[cell] is None for cell in distinct):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def shaper(stream: Stream = STATS) -> Shaper:
     tokens = Tokeniser("1", bytes(32))
-    return Shaper(stream, Pseudonymiser(stream, tokens), "Europe/Moscow", MAY)
+    window = MAY if stream.kind == "window" else None
+    return Shaper(stream, Pseudonymiser(stream, tokens), "Europe/Moscow", window)
 
 
 def shape(batch: Batch, stream: Stream = STATS) -> dict[str, object]:
@@ -113,6 +114,28 @@ def test_both_lanes_are_one_over_many_pieces(monkeypatch: pytest.MonkeyPatch) ->
     assert len(whole["lines"]) == whole["read"] == 100
 
 
+def test_many_distinct_moments_have_few_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.base.lanes.MOST_DAYS", 3)
+    moments = [
+        f"2026-05-{1 + n % 9:02} {n % 24:02}:{n % 60:02}:{n // 60:02}"
+        for n in range(900)
+    ]
+    rows = [row(1, n) | {"Date": moment} for n, moment in enumerate(moments)]
+    monkeypatch.setattr("connectors.base.lanes.PIECE", 500)
+    shaped = shape(tsv(rows))
+    assert shaped == shape(JsonBatch(rows))
+    assert (shaped["dead"], len(shaped["days"])) == ([], 9)
+
+
+def test_a_record_without_a_required_field_is_a_dead_letter() -> None:
+    stream = Stream(
+        "s", "snapshot", ("Id",), fields("Id", "x"), required_fields=("Id", "x")
+    )
+    shaped = shape(JsonBatch([{"Id": 1}, {"Id": 2, "x": None}]), stream)
+    assert shaped["dead"] == ["required field x is missing"]
+    assert len(shaped["lines"]) == 1
+
+
 def test_a_line_is_key_day_hash_and_sorted_json() -> None:
     (line,) = shape(tsv([row(1, "7|8", "1.50", 'a "b" \\')]))["lines"]
     key, day, digest, text = line.split(b"\t")
@@ -168,9 +191,7 @@ def test_a_record_that_cannot_be_keyed_is_a_dead_letter(record: object) -> None:
 
 def test_numbers_and_letters_that_json_can_hardly_hold() -> None:
     stream = Stream("s", "snapshot", ("Id",), fields("Id", "x"))
-    one = Shaper(
-        stream, Pseudonymiser(stream, Tokeniser("1", bytes(32))), "Europe/Moscow", None
-    )
+    one = shaper(stream)
     values = [2**70, "\0", "a\ud800b", ["\0", {"k\0": 1.5}], r"\u0000", "\u2028\x7f"]
     records = [{"Id": n, "x": value} for n, value in enumerate(values)]
     (piece,) = one.pieces(JsonBatch(records))
