@@ -109,6 +109,16 @@ def test_reading_twice_gives_the_same_rows(case: Case, on_bench: OnBench) -> Non
     assert same(bench.read(case.stream), bench.read(case.stream), case)
 
 
+@pytest.mark.parametrize("size", [1, 7])
+@every_stream
+def test_small_pages_hold_the_same_rows(
+    case: Case, size: int, on_bench: OnBench
+) -> None:
+    truth = on_bench(case.source).read(case.stream)
+    bench = on_bench(case.source, page_size=size)
+    assert same(bench.read(case.stream), truth, case)
+
+
 @window_streams
 def test_a_window_is_the_sum_of_its_parts(case: Case, on_bench: OnBench) -> None:
     bench = on_bench(case.source)
@@ -352,13 +362,13 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(
 def _struck(case: Case, on_bench: OnBench, change: Change, most: int = 12) -> int:
     """Let each answer in turn go wrong: every read gives the truth or fails.
 
-    Returns how many reads failed.
+    Pages are small here, so that there are several. Returns how many reads failed.
     """
-    bench = on_bench(case.source)
+    bench = on_bench(case.source, page_size=20)
     truth = bench.read(case.stream)
     failed = 0
     for number in range(min(bench.requests, most)):
-        fresh = on_bench(case.source)
+        fresh = on_bench(case.source, page_size=20)
         fresh.face.strike(number, partial(change, fresh))
         try:
             rows = fresh.read(case.stream)
