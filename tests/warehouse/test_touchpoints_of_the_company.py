@@ -1,0 +1,225 @@
+"""Staging, persons and touchpoints of the small company against what really happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from connectors.base.pseudonymise import Tokeniser
+from connectors.base.settings import token_key
+from pipeline import runs
+from simulator import truth
+from simulator.world import build_world
+from tests.pipeline.conftest import END
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.server import RunningServer
+    from simulator.world import World
+
+    Dbt = Callable[..., dict[str, Any]]
+
+KINDS = {
+    "ym_client_id": "client_id",
+    "phone": "phone",
+    "email": "email",
+    "crm_contact": "contact",
+    "crm_lead": "lead",
+    "crm_deal": "deal",
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """What the vendors would answer on the morning after the last day."""
+    made = build_world(seed=1, end_date=END, size="small")
+    return made.as_of(made.now)
+
+
+@pytest.fixture(scope="module")
+def built(warehouse: str, company: RunningServer) -> str:
+    """The line as far as touchpoints; the warehouse's address."""
+    params = {"date_from": str(END - timedelta(days=14)), "date_to": str(END)}
+    runs.plan("touchpoints", params, None, None, manual=True)
+    for step in ("extract", "build_identifiers", "identify", "build_touchpoints"):
+        runs.run_step(step, "touchpoints")
+    return warehouse
+
+
+def rows(warehouse: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(warehouse) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_spend_is_right_to_the_kopeck_by_day_campaign_and_keyword(
+    built: str, world: World
+) -> None:
+    wanted: dict[tuple[str, str, str | None], Decimal] = {}
+    for cost in world.ad_costs:
+        key = (
+            str(cost.date),
+            str(cost.campaign_id),
+            str(cost.criterion_id or "") or None,
+        )
+        wanted[key] = wanted.get(key, Decimal()) + Decimal(cost.cost_kopecks) / 100
+    found = {
+        (day, campaign, keyword): amount
+        for day, campaign, keyword, amount in rows(
+            built,
+            """
+            select spend_date::text, campaign_id, keyword_id, sum(spend_amount)
+            from touchpoints.int_ad_spend_unioned
+            group by spend_date, campaign_id, keyword_id
+            """,
+        )
+    }
+    assert found == wanted
+
+
+def test_deals_are_the_companys_own(built: str, world: World) -> None:
+    """Amounts and refunds with VAT, as the CRM keeps them; won, lost or open."""
+    semantics = {"P": "process", "S": "won", "F": "lost"}
+    wanted = {
+        str(deal.deal_id): (
+            semantics[deal.semantic],
+            Decimal(deal.amount_kopecks) / 100,
+            Decimal(deal.refund_kopecks or 0) / 100,
+            deal.closed_at.replace(microsecond=0) if deal.closed_at else None,
+        )
+        for deal in world.deals
+    }
+    found = {
+        deal_id: tuple(rest)
+        for deal_id, *rest in rows(
+            built,
+            "select deal_id, semantic, amount_with_vat, refund_amount_with_vat, "
+            "closed_at from touchpoints.int_deals",
+        )
+    }
+    assert found == wanted
+
+
+def test_persons_are_who_they_are(
+    built: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokeniser = Tokeniser(*token_key())
+    assignment = {
+        (kind, identifier.rpartition(":")[2]): person
+        for person, kind, identifier in rows(
+            built,
+            "select person_id, kind, identifier from identity.int_person_identifiers "
+            "where not is_shared",
+        )
+    }
+    found = truth.accuracy(
+        world, assignment, lambda kind, value: tokeniser.token(kind, value), KINDS
+    )
+    with capsys.disabled():
+        print(
+            f"\npersons: precision {found.precision:.4f}, recall {found.recall:.4f}, "
+            f"of the linkable {found.recall_linkable:.4f}"
+        )
+    assert found.identifiers > 500
+    assert found.precision > 0.97
+    assert found.recall_linkable > 0.97
+
+
+def test_channels_of_visits_are_right_where_the_visit_can_know(
+    built: str, world: World
+) -> None:
+    """A click that lost all its marks looks direct, or like a Direct click at most."""
+    wanted = {str(visit.visit_id): visit.channel for visit in world.visits}
+    found = dict(rows(built, "select visit_id, channel from touchpoints.int_visits"))
+    assert found.keys() == wanted.keys()
+    wrong = {
+        (wanted[visit], channel)
+        for visit, channel in found.items()
+        if channel != wanted[visit]
+    }
+    lost = {"direct", "yandex_direct_unknown"}
+    assert {channel for _, channel in wrong} <= lost
+    assert {channel[:13] for channel, _ in wrong} <= {"yandex_direct"}
+    share = sum(found[v] == wanted[v] for v in wanted) / len(wanted)
+    assert share > 0.95
+
+
+def test_a_click_that_is_tied_to_a_campaign_is_tied_to_the_right_one(
+    built: str, world: World
+) -> None:
+    wanted = {
+        str(visit.visit_id): (visit.campaign_id, visit.keyword_id)
+        for visit in world.visits
+    }
+    steps = set()
+    with_keyword = right_keyword = 0
+    for visit, step, campaign, keyword in rows(
+        built,
+        "select visit_id, match_step, campaign_id, keyword_id "
+        "from touchpoints.int_visits where platform is not null",
+    ):
+        steps.add(step)
+        true_campaign, true_keyword = wanted[visit]
+        if campaign is not None:
+            assert campaign == str(true_campaign), (visit, step)
+        if keyword is not None:
+            with_keyword += 1
+            right_keyword += keyword == str(true_keyword)
+    assert steps == {"vendor_ids", "utm_ids", "utm_names", "unknown"}
+    assert with_keyword > 300
+    assert right_keyword / with_keyword > 0.99
+
+
+def test_calls_in_visits_are_contacts_on_those_visits(built: str, world: World) -> None:
+    wanted = {
+        str(call.call_id): str(call.visit_id) if call.visit_id else None
+        for call in world.calls
+    }
+    found = dict(rows(built, "select call_id, visit_id from touchpoints.int_calls"))
+    assert found.keys() == wanted.keys()
+    placed = {call: visit for call, visit in found.items() if visit is not None}
+    assert placed
+    assert all(wanted[call] == visit for call, visit in placed.items())
+    (touches,) = rows(
+        built,
+        "select count(*) from touchpoints.int_touchpoints where touch_kind = 'call'",
+    )
+    assert touches == (len(found) - len(placed),)
+
+
+def test_valid_leads_are_those_the_office_would_count(built: str, world: World) -> None:
+    """Spam that the office filed as a poor lead, and doubles that show nothing in
+    common, cannot be told; nothing else may differ."""
+    wanted = {str(lead.lead_id): lead for lead in world.leads}
+    found = {
+        lead: rest
+        for lead, *rest in rows(
+            built,
+            "select lead_id, is_spam, is_test, is_duplicate from touchpoints.int_leads",
+        )
+    }
+    assert found.keys() == wanted.keys()
+    hidden = 0
+    for lead_id, (is_spam, is_test, is_duplicate) in found.items():
+        lead = wanted[lead_id]
+        assert is_test == lead.is_test
+        assert lead.is_spam or not is_spam
+        hidden += (is_spam, is_duplicate) != (lead.is_spam, lead.is_duplicate)
+    assert hidden <= len(wanted) * 0.04
+
+
+def test_unit_tests_of_the_models_pass(built: str, dbt: Dbt) -> None:
+    """They need the tables of their parents, which stand here."""
+    results = dbt(
+        "test",
+        "--select",
+        "path:models/staging,test_type:unit",
+        "path:models/identity,test_type:unit",
+        "path:models/touchpoints,test_type:unit",
+    )
+    assert len(results["results"]) >= 20
+    assert {result["status"] for result in results["results"]} == {"pass"}
