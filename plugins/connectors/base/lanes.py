@@ -411,7 +411,7 @@ class Shaper:
         if any(known[cell] is None for cell in distinct):
             odd.update(at for at, cell in enumerate(column) if known[cell] is None)
         if all(known[cell] is not None and known[cell][1] == cell for cell in distinct):  # type: ignore[index]
-            return column  # type: ignore[no-any-return]
+            return column
         return [each[1] if (each := known[cell]) else b"" for cell in column]
 
     def _day(self, cell: bytes) -> tuple[date | None, bytes] | None:
