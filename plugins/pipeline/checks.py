@@ -198,8 +198,21 @@ class _Judge:
         # it tells two hundred lines about itself before it says anything
         logging.getLogger("great_expectations").setLevel(logging.ERROR)
         import great_expectations as gx
+        from great_expectations.data_context.types.base import (
+            DataContextConfig,
+            InMemoryStoreBackendDefaults,
+        )
 
-        context = gx.get_context(mode="ephemeral")
+        context = gx.get_context(
+            mode="ephemeral",
+            # the default leaves a folder for pages in /tmp every time
+            project_config=DataContextConfig(
+                store_backend_defaults=InMemoryStoreBackendDefaults(
+                    init_temp_docs_sites=False
+                ),
+                analytics_enabled=False,
+            ),
+        )
         context.enable_analytics(False)
         context.variables.progress_bars = {"globally": False}
         self._source = context.data_sources.add_pandas("rows")

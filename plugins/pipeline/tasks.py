@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -57,19 +58,29 @@ def schedule(cron: str) -> CronTriggerTimetable | None:
 
 
 def final(function: Callable[P, R]) -> Callable[P, R]:
-    """An error whose text tells a person what to do ends the task: no retries."""
+    """An error whose text tells a person what to do ends the task: no retries.
+
+    Any other error is one of ours, or the weather: its traceback goes to the log.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from connectors.base.errors import FatalError
+        from connectors.base.errors import ConnectorError, FatalError
+        from connectors.base.redaction import mask
         from pipeline.errors import PipelineError
+        from pipeline.log import warn
 
         try:
             return function(*args, **kwargs)
         except (FatalError, PipelineError) as error:
             raise AirflowFailException(str(error)) from None
+        except ConnectorError:
+            raise
+        except Exception:
+            warn(mask(traceback.format_exc()))
+            raise
 
     return wrapper
 
