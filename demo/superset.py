@@ -29,6 +29,7 @@ def environment(settings: DemoSettings) -> dict[str, str]:
             f"@127.0.0.1:{settings.ports['postgres']}/superset"
         ),
         "SUPERSET_ADMIN_PASSWORD": settings.secret["superset_admin"],
+        "SCARF_ANALYTICS": "false",
         "SUPERSET_HOME": str(LOCAL / "superset"),
     }
     return {**settings.environment(), **own, "PYTHONPATH": str(ROOT)}

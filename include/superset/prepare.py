@@ -1,8 +1,9 @@
 """Make Superset ready: its database, its admin, and the dashboards of this folder.
 
 Runs in Superset's own environment, as often as you like: one process does what
-`superset db upgrade`, `fab create-admin`, `init` and `import-dashboards` would do
-with an import of Superset each. Importing again replaces, never doubles.
+`superset db upgrade`, `fab create-admin` and `init` would do with an import of
+Superset each, and imports the assets so that the files win: importing again replaces
+databases, datasets, charts and dashboards (`import-dashboards` would keep old charts).
 
 Environment: SUPERSET_ADMIN_PASSWORD; THROUGHLINE_WAREHOUSE_HOST, _PORT, _DB and
 THROUGHLINE_BI_PASSWORD say where the `bi` role reads the marts.
@@ -54,6 +55,7 @@ def main() -> None:
         from superset import security_manager
 
         upgrade(directory=str(Path(superset.migrations.__file__).parent))
+        app.appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
         admin = security_manager.find_user(ADMIN)
         password = os.environ["SUPERSET_ADMIN_PASSWORD"]
@@ -69,13 +71,11 @@ def main() -> None:
         else:
             security_manager.reset_password(admin.id, password)
 
-        from superset.commands.dashboard.importers.dispatcher import (
-            ImportDashboardsCommand,
-        )
+        from superset.commands.importers.v1.assets import ImportAssetsCommand
         from superset.utils.core import override_user
 
         with override_user(admin):
-            ImportDashboardsCommand(asset_files(), overwrite=True).run()
+            ImportAssetsCommand(asset_files()).run()
         count = len(list((ASSETS / "dashboards").glob("*.yaml")))
         sys.stdout.write(f"imported {count} dashboard(s)\n")
 
