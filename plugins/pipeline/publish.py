@@ -154,13 +154,24 @@ def _refuse_if_late(connection: psycopg.Connection, build: Build, state: str) ->
 
 
 def _refuse_if_not_judged(connection: psycopg.Connection, build: Build) -> None:
-    """The gate is part of publishing: no verdict, or a red one, shows nothing."""
+    """The gate is part of publishing: no verdict, or a red one, shows nothing.
+
+    A verdict from before the last dbt station of the build is none.
+    """
     bad = connection.execute(
         """
         with latest as (
             select distinct on (check_name) check_name, severity, status
             from ops.check_results
-            where build_id = %s and gate = 'marts'
+            where
+                build_id = %(build_id)s and gate = 'marts'
+                and checked_at > coalesce(
+                    (
+                        select max(finished_at) from ops.model_runs
+                        where build_id = %(build_id)s
+                    ),
+                    '-infinity'
+                )
             order by check_name, check_result_id desc
         )
 
@@ -172,7 +183,7 @@ def _refuse_if_not_judged(connection: psycopg.Connection, build: Build) -> None:
             )
         from latest
         """,
-        (build.build_id,),
+        {"build_id": build.build_id},
     ).fetchone()
     assert bad is not None
     if bad[0] == 0:
@@ -228,7 +239,7 @@ def _publish(connection: psycopg.Connection, build: Build) -> Published:
         tables = [each for each in marts if each.kind == "table"]
         for mart in tables:
             columns = _columns(connection, "marts_next", mart.mart)
-            _prepare_store(connection, mart.mart, columns)
+            _prepare_store(connection, mart, columns)
             done.marts.append(_publish_slices(connection, build, mart, columns))
         _refuse_empty(connection, tables, build)
         for mart in marts:
@@ -282,9 +293,10 @@ def _publish(connection: psycopg.Connection, build: Build) -> Published:
 
 
 def _prepare_store(
-    connection: psycopg.Connection, mart: str, columns: Sequence[Column]
+    connection: psycopg.Connection, declared: Mart, columns: Sequence[Column]
 ) -> None:
     """Make the store table, or add the columns that are new. Nothing is ever dropped."""
+    mart = declared.mart
     stored = _columns(connection, "marts_store", mart)
     if not stored:
         connection.execute(
@@ -295,11 +307,13 @@ def _prepare_store(
                 sql.SQL(", ").join(map(_definition, columns)),
             )
         )
-        connection.execute(
-            sql.SQL("create index on marts_store.{} (slice_id)").format(
-                sql.Identifier(mart)
+        # readers look for the slices that are shown, and for days of their own
+        for column in filter(None, ("slice_id", declared.slice_column)):
+            connection.execute(
+                sql.SQL("create index on marts_store.{} ({})").format(
+                    sql.Identifier(mart), sql.Identifier(column)
+                )
             )
-        )
         return
     known = dict(stored)
     for name, kind in columns:

@@ -72,7 +72,7 @@ def company(warehouse: str, project: Path) -> Iterator[RunningServer]:
         patch.setenv("THROUGHLINE_DEMO", "1")
         patch.setenv("THROUGHLINE_HOME", str(project))
         patch.setenv("THROUGHLINE_TOKEN_KEY", "1:" + "5a" * 32)
-        patch.setenv("THROUGHLINE_SOURCES", str(project / "include" / "sources.yml"))
+        patch.setenv("THROUGHLINE_SOURCES", str(project / "simulator" / "sources.yml"))
         for source in ("yandex_direct", "yandex_metrica", "calltouch", "bitrix24"):
             patch.setenv(
                 f"AIRFLOW_CONN_THROUGHLINE_{source.upper()}__MAIN",

@@ -229,8 +229,16 @@ def test_the_gate_is_part_of_publishing(warehouse_with_marts: Connect) -> None:
     make_build(warehouse_with_marts, "r1", status="failed")
     with pytest.raises(PipelineError, match="did not pass the gate: money"):
         publish.publish("r1")
-    # a red gate loses nothing: the loads are still to be shown
+    make_build(warehouse_with_marts, "r2")
     dbt = warehouse_with_marts("transformer")
+    dbt.execute(
+        "insert into ops.model_runs (build_id, run_id, station, unique_id, "
+        "resource_type, status) select max(build_id), 'r2', 'build_marts', 'model.t.x', "
+        "'model', 'success' from ops.builds"
+    )
+    with pytest.raises(PipelineError, match="was not judged"):
+        publish.publish("r2")  # it was, but then dbt built something else
+    # a red gate loses nothing: the loads are still to be shown
     assert dbt.execute("select count(*) from ops.published_loads").fetchone() == (0,)
 
 
