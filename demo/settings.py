@@ -119,6 +119,7 @@ class DemoSettings:
         return {
             "THROUGHLINE_HOME": str(ROOT),
             "THROUGHLINE_DEMO": "1",
+            "THROUGHLINE_SOURCES": str(ROOT / "simulator/sources.yml"),
             # the simulated company ends on the day the demo began
             "THROUGHLINE_SCHEDULE": "none",
             "THROUGHLINE_WAREHOUSE_HOST": "127.0.0.1",

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+import simulator
 from connectors.base import landing, registry
 from connectors.base.batch import JsonBatch
 from connectors.base.connection import ConnectionInfo
@@ -49,8 +51,9 @@ def small_world() -> World:
 
 @cache
 def accounts() -> dict[str, Account]:
-    """One account per source, as the demo's sources.yml has it."""
-    return {each.source: each for each in reversed(load_sources().sources)}
+    """One account per source, as the simulated company has it."""
+    found = load_sources(Path(simulator.__file__).with_name("sources.yml")).sources
+    return {each.source: each for each in reversed(found)}
 
 
 @dataclass(frozen=True)

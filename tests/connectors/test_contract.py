@@ -549,6 +549,15 @@ def test_check_proves_the_connection_with_few_requests(
 # -- secrets ---------------------------------------------------------------------------
 
 
+def _chain(error: BaseException | None) -> list[str]:
+    """The texts of an error and of all it came from."""
+    texts = []
+    while error is not None:
+        texts += [str(error), repr(error)]
+        error = error.__cause__ or error.__context__
+    return texts
+
+
 @every_source
 def test_the_secret_is_in_no_log_line_and_no_error(
     case: Case, on_bench: OnBench, caplog: pytest.LogCaptureFixture
@@ -573,16 +582,13 @@ def test_the_secret_is_in_no_log_line_and_no_error(
             try:
                 call()
             except ConnectorError as error:
-                links: BaseException | None = error
-                while links is not None:
-                    texts += [str(links), repr(links)]
-                    links = links.__cause__ or links.__context__
+                texts += _chain(error)
         texts += [repr(connector), repr(connector.connection), repr(vars(connector))]
         bench.server.clear_faults()
     bench.server.stop()
     with pytest.raises(ConnectorError) as gone:
         bench.read(case.stream)
-    texts += [str(gone.value), caplog.text]
+    texts += [*_chain(gone.value), caplog.text]
     texts += [str(vars(record)) for record in caplog.records]
     assert len(texts) > 20 and len(caplog.records) > 5
     assert [text for text in texts if CANARY in text] == []

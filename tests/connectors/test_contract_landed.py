@@ -199,6 +199,20 @@ def test_no_clear_contact_is_outside_pii(
             for name, kind in kinds.items():
                 _only_tokens(record.get(name), str(kind))
             _only_tokens(record.get(NAME_TOKEN), "name")
+    assert (
+        _strings(texts)
+        & {
+            name
+            for each in [
+                *bench.world.persons,
+                *bench.world.contacts,
+                *bench.world.leads,
+            ]
+            for name in (each.name, each.last_name, each.second_name)
+            if name
+        }
+        == set()
+    )
     text = "\n".join([*texts, warehouse.everything("ops", "identity")]).lower()
     world = bench.world
     own = {_digits(number.number) for number in world.static_numbers}
@@ -216,6 +230,21 @@ def test_no_clear_contact_is_outside_pii(
 
 _PHONE = re.compile(r"(?<!\d)(?:\+?[78][\s(.-]{0,2})?9\d\d(?:[\s).-]{0,2}\d){7}(?!\d)")
 _EMAIL = re.compile(r"[\w.+-]+@[\w.-]+\w")
+
+
+def _strings(texts: list[str]) -> set[str]:
+    """Every whole string value of JSON texts."""
+    found: set[str] = set()
+    left: list[Any] = [json.loads(text) for text in texts]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, str):
+            found.add(value)
+    return found
 
 
 def _digits(text: str) -> str:
