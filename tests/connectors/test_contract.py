@@ -1,6 +1,7 @@
 """What every connector promises, tried on each stream against its own simulator.
 
-A new connector is under test the moment it is in `sources.yml`: nothing to add here.
+A new connector is under test the moment it is in `simulator/sources.yml`: nothing to
+add here.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def same(left: Rows, right: Rows, case: Case) -> bool:
 
 def test_every_registered_source_is_tried_here() -> None:
     assert {case.source for case in cases()} == set(registry.names())
-    assert set(registry.names()) <= set(accounts()), "add the source to sources.yml"
+    assert set(registry.names()) <= set(accounts()), "add it to simulator/sources.yml"
 
 
 # -- what a record is --------------------------------------------------------------
