@@ -221,7 +221,7 @@ summed as (
 named as (
 
     select
-        summed.activity_date as date,  -- noqa: RF04
+        summed.activity_date as date,
         summed.date_basis,
         summed.attribution_model,
         summed.platform,

@@ -369,7 +369,7 @@ judged as (
 typed as (
 
     select
-        figure_date as date,  -- noqa: RF04
+        figure_date as date,
         source,
         account_id,
         metric,
