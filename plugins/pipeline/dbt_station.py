@@ -269,12 +269,19 @@ def _declare_marts(build: Build, marts: list[DeclaredMart]) -> None:
         )
 
 
+def scratch() -> Path:
+    """Where dbt leaves its manifests and logs: nothing there outlives its use."""
+    return home() / ".local" / "dbt"
+
+
 def _target_folder(build: Build) -> Path:
-    """dbt's scratch of one build, shared by its stations so that they parse once."""
-    base = home() / ".local" / "dbt"
-    target = base / f"build-{build.build_id}"
+    """The scratch of one build, shared by its stations so that they parse once."""
+    database = os.environ.get("THROUGHLINE_WAREHOUSE_DB") or "warehouse"
+    target = scratch() / f"{database}-build-{build.build_id}"
     target.mkdir(parents=True, exist_ok=True)
-    old = sorted(base.glob("build-*"), key=lambda folder: folder.stat().st_mtime)
+    old = sorted(
+        scratch().glob(f"{database}-build-*"), key=lambda folder: folder.stat().st_mtime
+    )
     for folder in old[:-KEPT_FOLDERS]:
         shutil.rmtree(folder, ignore_errors=True)
     return target

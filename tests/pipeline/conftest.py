@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipeline import windows
+from pipeline import dbt_station, windows
 from pipeline.setup import LOGIN_ROLES, setup
 from simulator.face import DEMO_TOKEN
 from simulator.server import start
@@ -62,7 +62,9 @@ def connect_as(warehouse: str) -> Iterator[Callable[[str], psycopg.Connection]]:
 
 
 @pytest.fixture(scope="module")
-def company(warehouse: str, project: Path) -> Iterator[RunningServer]:
+def company(
+    warehouse: str, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     """The small simulated company; its connections and clock are what the steps see.
 
     The pipeline's clock follows the company's: `company.set_now` moves both.
@@ -86,4 +88,6 @@ def company(warehouse: str, project: Path) -> Iterator[RunningServer]:
                 ),
             )
         patch.setattr(windows, "utc_now", lambda: server.options.now)
+        scratch = tmp_path_factory.mktemp("dbt")
+        patch.setattr(dbt_station, "scratch", lambda: scratch)
         yield server
