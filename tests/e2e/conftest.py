@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from demo import processes
+from demo import settings as demo_settings
 from demo.postgres import free_port
+from demo.settings import DemoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from demo.settings import DemoSettings
 
 DAYS, SIZE, SEED = 30, "0.25", 7
 
@@ -75,10 +76,12 @@ def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             for name in ("AIRFLOW", "SUPERSET", "POSTGRES", "SIMULATOR")
         },
     }
-    # settings of this process too, for the helpers that tests call directly
-    os.environ.update({k: v for k, v in env.items() if k.startswith("DEMO_")})
-    from demo.settings import DemoSettings
-
+    patch = pytest.MonkeyPatch()
+    # this process looks into the same folder: the tests call the demo's own helpers
+    patch.setattr(demo_settings, "LOCAL", home)
+    patch.setattr(demo_settings, "STATE", home / "demo.json")
+    patch.setattr(processes, "RUN", home / "run")
+    patch.setattr(processes, "LOGS", home / "logs")
     running = Demo(project, home, env, "", DemoSettings.load())
     try:
         running.output = running.call("up")
@@ -91,3 +94,4 @@ def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
                 [sys.executable, "-m", "demo", action],
                 cwd=project, env=env, check=False, capture_output=True,
             )  # fmt: skip
+        patch.undo()
