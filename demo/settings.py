@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class DemoSettings:
     """Ports and secrets of this demo; `save` and `load` keep them over runs."""
 
     ports: dict[str, int]
-    secret: dict[str, str]
+    secret: dict[str, str] = field(repr=False)
     size: str
     seed: int
     days: int
