@@ -148,13 +148,19 @@ create table if not exists identity.token_facts (
 grant select, insert, update on identity.token_facts to loader;
 grant select on identity.token_facts to transformer;
 
--- A vendor's figure as a number: 0 for "--", nothing, and what is no number.
+-- A vendor's figure as a number: 0 for "--", nothing, and what is no number. Landing
+-- reads figures by the same pattern. (pg_input_is_valid would be quicker, but it is not
+-- immutable: the planner then folds the cast of a constant before asking it, and fails.)
 create or replace function ops.amount(value text) returns numeric
 language sql
 immutable
 parallel safe
 as $$
-    select case when pg_input_is_valid(value, 'numeric') then value::numeric else 0 end
+    select case
+        when value ~ '^[ \t\n\r\f\v]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?[ \t\n\r\f\v]*$'
+            then value::numeric
+        else 0
+    end
 $$;
 
 -- Makes the raw table of a stream if it is not there: true when it made one.

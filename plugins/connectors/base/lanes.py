@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,11 @@ NO_AMOUNT = frozenset({"", "--"})  # how vendors write "no money here"
 REPLACEMENT = "\ufffd"
 
 _NUL = b"\\u0000"
-_ODD = re.compile(rb"[\x00-\x08\x0b-\x1f]")
+_ODD = bytes({*range(32)} - {*b"\t\n"})
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _AMOUNTS = re.compile(rb"(?:(?:-?[0-9]{1,30}(?:\.[0-9]{1,30})?|--)?\n)*+")
+# as ops.amount() reads it
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _COPY_ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
@@ -228,13 +230,10 @@ class Shaper:
         value = record.get(name)
         if value is None or (isinstance(value, str) and value.strip() in NO_AMOUNT):
             return ZERO
-        try:
-            amount = Decimal(str(value))
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if isinstance(value, bool) or not amount.is_finite():
+        text = str(value).strip(" \t\n\r\f\v")
+        if isinstance(value, bool) or _NUMBER.fullmatch(text) is None:
             raise _Dead(f"field {name} is not a number", key)
-        return amount
+        return Decimal(text)
 
     def _json(self, value: Any) -> bytes:
         """Canonical JSON. NUL and half characters, which the database cannot hold,
@@ -310,7 +309,7 @@ class Shaper:
         if (
             plan.by_record
             or not _is_text(chunk)
-            or _ODD.search(chunk)
+            or _is_odd(chunk)
             or (escaped and b"\\" in chunk)
         ):
             plain: list[bytes] = []
@@ -318,7 +317,7 @@ class Shaper:
                 odd = (
                     plan.by_record
                     or not _is_text(line)
-                    or _ODD.search(line)
+                    or _is_odd(line)
                     or (escaped and b"\\" in line)
                 )
                 (special if odd else plain).append(line)
@@ -387,7 +386,9 @@ class Shaper:
             quoted = quoted or changed
             cells.append(column)
         texts = list(map(plan.template.__mod__, zip(*cells, strict=True)))
-        hashes = [blake2b(text, digest_size=16).hexdigest().encode() for text in texts]
+        digests = b"".join([blake2b(text, digest_size=16).digest() for text in texts])
+        printed = digests.hex().encode()
+        hashes = [printed[at : at + 32] for at in range(0, len(printed), 32)]
         if quoted:
             texts = [text.replace(b"\\", b"\\\\") for text in texts]
         if days is None:
@@ -473,6 +474,11 @@ def copy_escape(text: str) -> bytes:
     return value
 
 
+def _is_odd(value: bytes) -> bool:
+    """Has it control characters that JSON must escape?"""
+    return len(value.translate(None, _ODD)) != len(value)
+
+
 def _is_text(value: bytes) -> bool:
     try:
         value.decode()
@@ -490,16 +496,11 @@ def _joined(columns: list[Any], indexes: tuple[int, ...]) -> list[bytes]:
 
 def _cleaned(column: Any, cleaner: CellCleaner, odd: set[int]) -> Any:
     """The column with its cells cleaned; rows that cannot be go to `odd`."""
-    hint = cleaner.hint
-    if hint is not None and hint.search(b"\n".join(column).decode()) is None:
-        return column
     changed: dict[int, bytes] = {}
-    for at, cell in enumerate(column):
-        if not cell:
+    for at in cleaner.suspects(column):
+        if not column[at]:
             continue
-        text = cell.decode()
-        if hint is not None and hint.search(text) is None:
-            continue
+        text = column[at].decode()
         clean = cleaner.clean(text)
         if clean is None:
             odd.add(at)

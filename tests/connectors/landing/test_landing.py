@@ -198,6 +198,43 @@ def test_duplicates_are_found_between_two_copies(
         stand.land(STATS, [row(2, 1)], [row(2, 2)], [row(2, 1, "5")], window=may(2, 3))
 
 
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "0",
+        "1.50",
+        "-2.25",
+        "+3",
+        ".5",
+        "7.",
+        "1e2",
+        "1E-2",
+        " 4 ",
+        "--",
+        "",
+        12,
+        1.1,
+        None,
+    ],
+)
+def test_the_database_reads_figures_as_landing_does(stand: Stand, figure: Any) -> None:
+    record = row(1, 1) | {"Cost": figure}
+    first = stand.land(STATS, [record])  # summed up by landing
+    again = stand.land(STATS, [record | {"Name": "new"}, row(1, 2, "1.00")])
+    assert again.amount_delta == Decimal("1.00"), "summed up by the database"
+    total = first.amount_delta + again.amount_delta
+    assert stand.by_day(STATS) == {date(2026, 5, 1): (2, total)}
+    assert stand.ask("select ops.amount('--'), ops.amount('x'), ops.amount(null)") == [
+        (0, 0, 0)
+    ]
+
+
+@pytest.mark.parametrize("figure", ["1_000", "NaN", "Infinity", "1,5", "１", True, [1]])
+def test_what_is_no_figure_is_a_dead_letter(stand: Stand, figure: Any) -> None:
+    result = stand.land(STATS, [row(1, 1) | {"Cost": figure}, row(1, 2)])
+    assert (result.rows_dead, result.rows_new) == (1, 1)
+
+
 # -- dead letters --------------------------------------------------------------------------
 
 

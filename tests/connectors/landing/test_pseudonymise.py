@@ -386,3 +386,16 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         tokens.own_number(f"749512345{last:02}")
     for cache in (tokens._phones, tokens._emails, tokens._names, tokens._own):
         assert 0 < len(cache) <= 10
+
+
+@given(
+    st.text("0123456789 ()-.+а,:/\t\u00a0\u2013", max_size=40)
+    | st.from_regex(r"\A.{0,5}[78][ -]?9[0-9]{2}[ .-]?[0-9]{3}[- ]?[0-9]{4}.{0,5}\Z")
+)
+def test_the_cheap_look_misses_nothing(text: str) -> None:
+    """What the library's matcher finds, `text` takes out: it was looked at."""
+    tokens = Tokeniser("1", KEY)
+    if any(phonenumbers.PhoneNumberMatcher(text, "RU")):
+        assert tokens.text(text) != text
+        ((first, *_), _) = tokens.drain()
+        assert first.kind == "phone"
