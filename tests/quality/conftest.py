@@ -95,7 +95,9 @@ def warehouse(database: str, project: Path) -> Iterator[str]:
         patch.setenv("THROUGHLINE_WAREHOUSE_HOST", str(parts["host"]))
         patch.setenv("THROUGHLINE_WAREHOUSE_PORT", str(parts["port"]))
         patch.setenv("THROUGHLINE_WAREHOUSE_DB", str(parts["dbname"]))
-        patch.setenv("THROUGHLINE_SOURCES", str(project / "simulator" / "sources.yml"))
+        patch.setenv(
+            "THROUGHLINE_SOURCES", str(project / "tests" / "quality" / "sources.yml")
+        )
         for role in LOGIN_ROLES:
             patch.setenv(f"THROUGHLINE_{role.upper()}_PASSWORD", password)
         with psycopg.connect(database, autocommit=True) as connection:
