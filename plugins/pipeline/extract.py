@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     import psycopg
-    from connectors.base.landing import LoadResult
 
     from connectors.base.connector import Connector
+    from connectors.base.landing import LoadResult
     from connectors.base.sources import Account
     from connectors.base.stream import Stream
     from pipeline.windows import Days
@@ -276,10 +276,14 @@ def _loaded(
 def _cursor(
     connection: psycopg.Connection, account: Account, stream: Stream
 ) -> str | None:
-    """Where the last ok load of an entity stream says the next one begins."""
+    """Where the last ok load of an entity stream says the next one begins.
+
+    None: at the beginning; nothing was ever read, or nothing was there to be read
+    (a portal that works without leads has no history of them).
+    """
     row = connection.execute(
         """
-        select cursor from ops.loads
+        select cursor, state from ops.loads
         where
             source = %s and account_id = %s and stream = %s and kind = 'entity'
             and state in ('ok', 'ok_empty')
@@ -287,7 +291,7 @@ def _cursor(
         """,
         (account.source, account.account_id, stream.name),
     ).fetchone()
-    if row is None:
+    if row is None or tuple(row) == (None, "ok_empty"):
         return None
     if row[0] is None:
         raise PipelineError(

@@ -98,6 +98,21 @@ def test_entity_streams_go_on_from_their_cursor_and_are_swept_once_a_day(
     assert loads(clean, "kind", "deal_stage_history") == ["entity", "entity"]
 
 
+def test_a_history_that_has_not_begun_is_read_from_the_beginning_again(
+    clean: psycopg.Connection, company: RunningServer
+) -> None:
+    now = company.options.now
+    company.set_now(now - timedelta(days=400))  # a portal nobody has used yet
+    try:
+        extract.extract_account("bitrix24/main", DAYS, "r1")
+        extract.extract_account("bitrix24/main", DAYS, "r2")
+    finally:
+        company.set_now(now)
+    assert loads(clean, "state", "lead_stage_history") == ["ok_empty"] * 2
+    extract.extract_account("bitrix24/main", DAYS, "r3")
+    assert loads(clean, "rows_new", "lead_stage_history")[-1] > 0
+
+
 def test_a_deleted_record_is_gone_when_two_sweeps_missed_it(
     clean: psycopg.Connection, company: RunningServer
 ) -> None:
