@@ -32,6 +32,7 @@ from rich.table import Table
 
 from bench import bodies
 from bench.cases import CASES, WINDOW, connector
+from bench.one_load import backend_cpu
 from connectors.base import settings as environment
 from connectors.base.batch import JsonBatch, TsvBatch
 from connectors.base.lanes import Shaper
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> None:
         "--memory", action="store_true", help="also land five times --rows, once"
     )
     chosen = parser.parse_args(arguments)
-    console = Console(width=150)
+    console = Console(width=170)
     home = Path(tempfile.mkdtemp(prefix="throughline-bench-"))
     password = secrets.token_hex(8)
     cluster = Cluster(home / "postgres", free_port(), password)
@@ -122,10 +123,11 @@ class Bench:
         for run in range(repeat):
             self.empty(case)
             for which in ("first", "same"):
-                before = self.bare_copy(case, payload, count)
+                before, cpu_before = self.bare_copy(case, payload, count)
                 figures = self.one_load(name, case, folder)
-                after = self.bare_copy(case, payload, count)
+                after, cpu_after = self.bare_copy(case, payload, count)
                 figures["bare"] = (before + after) / 2
+                figures["bare_cpu"] = (cpu_before + cpu_after) / 2
                 found["bare"] += [before, after]
                 found[which].append(figures)
                 self.say(name, which, run, figures, count)
@@ -170,13 +172,15 @@ class Bench:
     def table(self, case: Case) -> sql.Identifier:
         return sql.Identifier("raw", f"{case.source}__{case.stream}")
 
-    def bare_copy(self, case: Case, payload: Path, count: int) -> float:
-        """Records a second of a bare COPY into jsonb, stored as raw stores it."""
+    def bare_copy(self, case: Case, payload: Path, count: int) -> tuple[float, float]:
+        """A bare COPY into jsonb, stored as raw stores it: records a second, and CPU
+        seconds of the server."""
         large = case.stream == "calls"
         storage = " with (toast_tuple_target = 8160)" if large else ""
         self.admin.execute(f"create table public.bare (record jsonb){storage}")  # type: ignore[arg-type]
         self.admin.execute("checkpoint")
         started = time.perf_counter()
+        cpu = backend_cpu(self.admin.info.backend_pid)
         with (
             payload.open("rb") as file,
             self.admin.cursor() as at,
@@ -185,8 +189,9 @@ class Bench:
             while block := file.read(MEGABYTE):
                 copy.write(block)
         seconds = time.perf_counter() - started
+        cpu = backend_cpu(self.admin.info.backend_pid) - cpu
         self.admin.execute("drop table public.bare")
-        return count / seconds
+        return count / seconds, cpu
 
     def one_load(self, name: str, case: Case, folder: Path) -> dict[str, Any]:
         """One load in a process of its own, and what it did to the server."""
@@ -244,7 +249,7 @@ class Bench:
         self.console.print(
             f"{name} {which} {run + 1}: {rate:,.0f}/s, {rate / figures['bare']:.2f} of "
             f"a bare COPY, CPU {figures['client_cpu']:.1f} + {figures['server_cpu']:.1f} "
-            f"s, {figures['peak_memory'] / MEGABYTE:.0f} MB, "
+            f"s (bare {figures['bare_cpu']:.1f}), {figures['peak_memory'] / MEGABYTE:.0f} MB, "
             f"{figures['touched']:,} rows touched, WAL {figures['wal'] / 1e6:.1f} MB",
             highlight=False,
         )
@@ -332,15 +337,25 @@ def dlt_environment(console: Console) -> str:
     stamp = DLT / "requirements-bench.txt"
     if not (stamp.exists() and stamp.read_text() == wanted):
         console.print("making .local/bench-dlt for dlt")
-        uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-        install = [uv, "pip", "install", "--system-certs", "--quiet", "--python"]
-        subprocess.run(
-            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, DLT],
-            check=True,
-        )
-        subprocess.run(
-            [*install, python, "-r", ROOT / "requirements-bench.txt"], check=True
-        )
+        beside = Path(sys.executable).with_name("uv")
+        uv = str(beside) if beside.exists() else shutil.which("uv")
+        packages = ("-r", ROOT / "requirements-bench.txt")
+        if uv:
+            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, DLT]
+            pip = [
+                uv,
+                "pip",
+                "install",
+                "--system-certs",
+                "--quiet",
+                "--python",
+                python,
+            ]
+        else:
+            make = [sys.executable, "-m", "venv", "--clear", DLT]
+            pip = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run(make, check=True)
+        subprocess.run([*pip, *packages], check=True)
         stamp.write_text(wanted)
     return str(python)
 
@@ -392,7 +407,7 @@ def report(found: dict[str, Any], bare_memory: float) -> Table:
     table = Table(title="Landing: medians")
     for column in (
         "answer", "rows", "load", "records/s", "bare COPY/s", "ratio", "best dlt/s", "times",
-        "client CPU s", "server CPU s", "peak MB above Python", "rows touched", "WAL MB",
+        "client CPU s", "server CPU s", "bare CPU s", "peak MB above Python", "rows touched", "WAL MB",
     ):  # fmt: skip
         table.add_column(
             column, justify="left" if column in ("answer", "load") else "right"
@@ -415,6 +430,7 @@ def report(found: dict[str, Any], bare_memory: float) -> Table:
                 f"{rate / peer:.1f}" if peer else "",
                 f"{median(runs, 'client_cpu'):.1f}",
                 f"{median(runs, 'server_cpu'):.1f}",
+                f"{median(runs, 'bare_cpu'):.1f}",
                 f"{(median(runs, 'peak_memory') - bare_memory) / MEGABYTE:.0f}",
                 f"{median(runs, 'touched'):,.0f}",
                 f"{median(runs, 'wal') / 1e6:.1f}",

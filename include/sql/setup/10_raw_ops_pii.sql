@@ -203,11 +203,8 @@ begin
         'alter table raw.%I alter column record set statistics 0', name
     );
     execute format(
-        'create index %I on raw.%I (account_id, record_date)', name || '_date', name
-    );
-    execute format(
-        'create index %I on raw.%I using brin (load_id) with (pages_per_range = 16)',
-        name || '_load', name
+        'create index %I on raw.%I using brin (record_date, load_id) '
+        'with (pages_per_range = 16, autosummarize = on)', name || '_brin', name
     );
     execute format(
         'create index %I on raw.%I (deleted_load_id) where deleted_load_id is not null',
