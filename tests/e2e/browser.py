@@ -93,9 +93,8 @@ def airflow(page: Page, url: str, user: str, password: str, out: str) -> dict[st
 def main() -> None:
     """Command line: what, URL, user, password, where to save the screenshot."""
     what, url, user, password, out = sys.argv[1:6]
-    look, locale = {"superset": (superset, "ru-RU"), "airflow": (airflow, "en-US")}[
-        what
-    ]
+    look = {"superset": superset, "airflow": airflow}[what]
+    locale = {"superset": "ru-RU", "airflow": "en-US"}[what]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=ARGUMENTS, headless=True
