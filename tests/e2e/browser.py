@@ -99,9 +99,7 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=ARGUMENTS, headless=True
         )
-        page = browser.new_page(
-            viewport={"width": 1500, "height": 1000}, locale="ru-RU"
-        )
+        page = browser.new_page(viewport={"width": 1500, "height": 1000}, locale=locale)
         seen = look(page, url, user, password, out)
         browser.close()
     json.dump(seen, sys.stdout, ensure_ascii=False)
