@@ -483,6 +483,7 @@ def test_recorded_answers_of_each_shape_are_read(
         (LEADS, {"result": ["x"]}, "not a JSON object"),
         (STATUSES, _batch({"2": [{"NAME": "a", "STATUS_ID": "C2:NEW"}]}), "ENTITY_ID"),
         (LINKS, {"result": [{"CONTACT_ID": 5, "IS_PRIMARY": "Y"}]}, "DEAL_ID"),
+        (LINKS, _batch({"deal_4": ["x"]}), "not a JSON object"),
         (CATEGORIES, {"result": {"items": []}}, "camelCase"),
         (HISTORY, {"result": {"items": 5}}, "camelCase"),
     ],
