@@ -60,7 +60,7 @@ def marketing() -> None:
     def plan() -> list[str]:
         return tasks.plan(get_current_context())
 
-    @task
+    @task(map_index_template="{{ task.op_kwargs['account'] }}")
     def extract(account: str) -> dict[str, Any]:
         return tasks.extract(get_current_context(), account)
 
