@@ -222,6 +222,45 @@ CHECKS = [
         """,
     ),
     Check(
+        name="money_is_of_one_currency",
+        severity="critical",
+        why="nothing converts money yet: roubles and euros would be added up as if alike",
+        expectation=zero,
+        query="""
+            with money as (
+                select
+                    'bitrix24/' || account_id || ' sales' as place, currency_code,
+                    count(*) as amounts
+                from touchpoints.int_deals
+                where semantic = 'won' and amount <> 0
+                group by account_id, currency_code
+                union all
+                select
+                    platform || '/' || account_id || ' costs', currency_code, count(*)
+                from marts_next.fct_ad_cost_daily
+                where cost_amount <> 0
+                group by platform, account_id, currency_code
+            ),
+
+            usual as (
+                select currency_code from money
+                group by currency_code
+                order by sum(amounts) desc, currency_code
+                limit 1
+            )
+
+            select
+                format('%%s in %%s', money.place, money.currency_code) as subject,
+                case
+                    when money.currency_code = usual.currency_code then 0
+                    else money.amounts
+                end as value
+            from money
+            cross join usual
+        """,
+        may_be_empty=True,  # nothing spent and nothing sold
+    ),
+    Check(
         name="performance_shows_the_whole_cost_once",
         severity="critical",
         why="the dashboard reads one model and one basis: each must hold all the cost",

@@ -58,11 +58,13 @@ RAW = {
 MODELS = """
     create table marts_next.fct_ad_cost_daily (
         cost_date date, platform text, account_id text,
-        cost_amount numeric(18, 6), cost_amount_with_vat numeric(18, 6)
+        cost_amount numeric(18, 6), cost_amount_with_vat numeric(18, 6),
+        currency_code text default 'RUB'
     );
     create table touchpoints.int_deals (
         account_id text, deal_id text, semantic text, amount numeric(18, 2),
-        amount_with_vat numeric(18, 2), refund_amount numeric(18, 2), refund_date date
+        amount_with_vat numeric(18, 2), refund_amount numeric(18, 2), refund_date date,
+        currency_code text default 'RUB'
     );
     create table touchpoints.int_leads (lead_id text);
     create table marts_next.fct_result_daily (

@@ -73,6 +73,8 @@ MARTS_FAULTS = {
     "credit_is_conserved_by_every_model": """
         update marts_next.fct_result_daily set sales_gross = 0.999
         where attribution_model = 'linear' and date_basis = 'by_click'""",
+    "money_is_of_one_currency": """
+        update touchpoints.int_deals set currency_code = 'EUR' where semantic = 'won'""",
     "performance_shows_the_whole_cost_once": """
         insert into marts_next.performance_daily
         select * from marts_next.performance_daily
