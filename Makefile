@@ -8,8 +8,8 @@ RUN = PYTHONPATH=plugins:. .venv/bin/python
 # a home for caches where the environment names none
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
-.PHONY: help demo down status test test-all lint format bench psql lock clean \
-	env env-dev env-superset up
+.PHONY: help demo down status test test-slow lint format bench psql lock clean \
+	env env-dev env-superset chromium up
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,12 +26,12 @@ status: ## which servers of the demo are up
 psql: ## an SQL prompt on the marts, as the role `bi`
 	@$(RUN) -m demo psql
 
-test: env env-dev ## lint and every test but the long ones, on a Postgres of its own
+test: env env-dev env-superset chromium ## lint and every test but the long ones, on a Postgres of its own
 	@$(MAKE) --no-print-directory lint
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -m "not slow"
 
-test-all: env env-dev ## the long tests too
-	@$(RUN) -m pytest -m "slow or not slow"
+test-slow: env ## the long tests: storms of random faults, many seeds
+	@$(RUN) -m pytest -m slow
 
 lint: env env-dev ## ruff, mypy, sqlfluff
 	@.venv-dev/bin/ruff check .
@@ -58,6 +58,12 @@ lock: env ## resolve requirements*.in into the lock files again
 
 clean: ## stop the demo and delete its data
 	@if [ -x .venv/bin/python ]; then $(RUN) -m demo clean; fi
+
+# browser tests drive the machine's own browser; without one they are skipped
+chromium:
+	@command -v chromium >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1 || \
+		{ echo "  installing chromium for the browser tests"; \
+		  apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || true
 
 env: .venv/.ready
 env-dev: .venv-dev/.ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from datetime import date
 from decimal import Decimal
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Demo
 
 pytestmark = pytest.mark.e2e
+needs_browser = pytest.mark.skipif(
+    shutil.which("chromium") is None,
+    reason="there is no chromium here: apt-get install chromium",
+)
 
 # the warehouse's kinds of identifiers, in the simulator's words
 KINDS = {
@@ -180,6 +185,7 @@ def test_the_same_days_again_change_no_row(demo: Demo) -> None:
     assert fingerprints(demo) == before
 
 
+@needs_browser
 @pytest.mark.browser
 def test_superset_shows_the_printed_totals(demo: Demo, project: Path) -> None:
     out = demo.home / "overview.png"
@@ -202,6 +208,7 @@ def test_superset_shows_the_printed_totals(demo: Demo, project: Path) -> None:
     assert shown["Продажи"] == str(round(Decimal(str(totals["sales"]))))
 
 
+@needs_browser
 @pytest.mark.browser
 def test_the_run_is_green_in_the_airflow_ui(
     demo: Demo, client: airflow.Client, project: Path
