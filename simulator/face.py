@@ -7,7 +7,10 @@ puts it on a port. Tests may call `handle` directly.
 from __future__ import annotations
 
 import json
+import threading
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -136,6 +139,27 @@ class Options:
     def rows_per_page(self, source: str, vendor_size: int) -> int:
         """The page size of a source: the vendor's own unless a test lowers it."""
         return min(vendor_size, self.page_sizes.get(source, self.page_size or 10**9))
+
+
+class RateLimit:
+    """At most `most` requests in any `seconds`; a refused one counts, too.
+
+    May be asked from several threads at once.
+    """
+
+    def __init__(self, most: int, *, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._times: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def is_exceeded(self) -> bool:
+        """Count a request that comes now: is it one too many?"""
+        now = time.monotonic()
+        with self._lock:
+            while self._times and self._times[0] <= now - self._seconds:
+                self._times.popleft()
+            self._times.append(now)
+            return len(self._times) > self._most
 
 
 class Face(ABC):

@@ -476,6 +476,12 @@ def moscow_day(at: datetime) -> date:
     return at.astimezone(MOSCOW).date()
 
 
+def roubles(kopecks: int) -> str:
+    """An amount as the APIs print it: roubles, a point and two digits."""
+    sign = "-" if kopecks < 0 else ""
+    return f"{sign}{abs(kopecks) // 100}.{abs(kopecks) % 100:02d}"
+
+
 def default_now(end_date: date) -> datetime:
     """The morning after the last day with data: `end_date` 07:00 in Moscow."""
     return datetime.combine(end_date, time(7), MOSCOW).astimezone(UTC)

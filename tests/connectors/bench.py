@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     Ask = Callable[[Request], Response]
     Change = Callable[[Request, Ask], Response]
+    OnBench = Callable[..., "Bench"]
 
 Record = dict[str, Any]
 
@@ -151,6 +152,10 @@ class Bench:
         """The last whole days of the world, in the account's zone."""
         last = end or END
         return Window(last - timedelta(days=days), last, self.account.time_zone)
+
+    def whole(self) -> Window:
+        """All days of the world: long enough to be queued."""
+        return Window(self.world.start_date, END, self.account.time_zone)
 
     def batches(
         self,

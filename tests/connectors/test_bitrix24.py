@@ -18,10 +18,8 @@ from tests.connectors.bench import CANARY, keyed, records_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.connectors.bench import Bench
+    from tests.connectors.bench import Ask, Bench, OnBench
 
-    OnBench = Callable[..., Bench]
-    Ask = Callable[[Request], Response]
 
 LEADS, DEALS, CONTACTS = (Bitrix24.stream(n) for n in ("leads", "deals", "contacts"))
 LINKS, HISTORY = (Bitrix24.stream(n) for n in ("deal_contacts", "deal_stage_history"))

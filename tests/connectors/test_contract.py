@@ -38,10 +38,8 @@ from tests.connectors.bench import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.connectors.bench import Bench, Rows
+    from tests.connectors.bench import Ask, Bench, OnBench, Rows
 
-    OnBench = Callable[..., Bench]
-    Ask = Callable[[Request], Response]
     Change = Callable[[Bench, Request, Ask], Response]
 
 every_stream = pytest.mark.parametrize("case", cases(), ids=str)

@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
     from connectors.base.sources import Account
     from connectors.base.stream import Stream
-    from tests.connectors.bench import Bench, Warehouse
-
-    OnBench = Callable[..., Bench]
-    Ask = Callable[[Request], Response]
+    from tests.connectors.bench import Ask, Bench, OnBench, Warehouse
 
 every_stream = pytest.mark.parametrize("case", cases(), ids=str)
 window_streams = pytest.mark.parametrize("case", cases("window"), ids=str)

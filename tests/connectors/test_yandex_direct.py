@@ -37,9 +37,8 @@ from tests.connectors.bench import END
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.connectors.bench import Bench
+    from tests.connectors.bench import Bench, OnBench
 
-    OnBench = Callable[..., Bench]
 
 ZONE = "Europe/Moscow"
 SOURCE = "yandex_direct"
@@ -59,11 +58,6 @@ def statuses(bench: Bench) -> list[int]:
     return [request.status for request in bench.server.requests]
 
 
-def whole(bench: Bench) -> Window:
-    """All days of the small company: long enough to be queued."""
-    return Window(bench.world.start_date, END, ZONE)
-
-
 def error_body(code: object, status: int = 200) -> Response:
     error = {"request_id": "1", "error_code": code, "error_string": "no"}
     return json_response({"error": {**error, "error_detail": "why"}}, status)
@@ -81,7 +75,7 @@ def test_costs_by_day_equal_the_company_to_the_kopeck(on_bench: OnBench) -> None
         figures["Impressions"] += cost.impressions
         figures["Clicks"] += cost.clicks
     for stream in (KEYWORD_PERFORMANCE, CAMPAIGN_PERFORMANCE):
-        rows = bench.read(stream, whole(bench))
+        rows = bench.read(stream, bench.whole())
         read: Counter[str] = Counter()
         for row in rows:
             read[row["Date"]] += round(Decimal(row["Cost"]) * 100)
@@ -95,7 +89,7 @@ def test_a_long_report_is_queued_and_asked_for_by_the_same_order(
     on_bench: OnBench,
 ) -> None:
     bench = on_bench(SOURCE, wait_seconds=0.1)
-    assert bench.read(KEYWORD_PERFORMANCE, whole(bench))
+    assert bench.read(KEYWORD_PERFORMANCE, bench.whole())
     asked = statuses(bench)
     assert asked[0] == 201 and asked[-1] == 200
     assert set(asked[1:-1]) == {202}
@@ -116,8 +110,8 @@ def test_different_orders_never_share_a_name(on_bench: OnBench) -> None:
     names = [json.loads(order)["params"]["ReportName"] for order in made]
     assert len(set(names)) == len(names) == 16
     # and the simulated Direct, as the real one, refuses a name given twice
-    first = reports.order(KEYWORD_PERFORMANCE, whole(bench), "a", with_vat=False)
-    other = reports.order(CAMPAIGN_PERFORMANCE, whole(bench), "a", with_vat=False)
+    first = reports.order(KEYWORD_PERFORMANCE, bench.whole(), "a", with_vat=False)
+    other = reports.order(CAMPAIGN_PERFORMANCE, bench.whole(), "a", with_vat=False)
     other["params"]["ReportName"] = first["params"]["ReportName"]
     client = bench.connector().client
     client.download("POST", reports.PATH, json=first)
@@ -140,11 +134,11 @@ def test_vat_is_asked_of_the_vendor(vat: bool, on_bench: OnBench) -> None:
 
 def test_the_campaign_report_controls_the_keyword_report(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE)
-    rows = bench.read(KEYWORD_PERFORMANCE, whole(bench))
+    rows = bench.read(KEYWORD_PERFORMANCE, bench.whole())
     connector = bench.connector()
-    total = connector.control_total(KEYWORD_PERFORMANCE, whole(bench))
+    total = connector.control_total(KEYWORD_PERFORMANCE, bench.whole())
     assert total == sum(Decimal(row["Cost"]) for row in rows)
-    assert connector.control_total(CAMPAIGN_PERFORMANCE, whole(bench)) is None
+    assert connector.control_total(CAMPAIGN_PERFORMANCE, bench.whole()) is None
 
 
 def test_a_restated_cost_is_read_again_as_restated(on_bench: OnBench) -> None:
@@ -171,10 +165,10 @@ def test_a_restated_cost_is_read_again_as_restated(on_bench: OnBench) -> None:
 
 def test_a_report_too_big_is_split_by_days(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE)
-    truth = bench.read(KEYWORD_PERFORMANCE, whole(bench))
+    truth = bench.read(KEYWORD_PERFORMANCE, bench.whole())
     bench.face.inner.report_days_limit = 4  # type: ignore[attr-defined]
     bench.server.set_now(bench.world.now + timedelta(hours=6))  # kept ones are gone
-    rows = bench.read(KEYWORD_PERFORMANCE, whole(bench))
+    rows = bench.read(KEYWORD_PERFORMANCE, bench.whole())
     key = KEYWORD_PERFORMANCE.record_key
     assert {key(row): row for row in rows} == {key(row): row for row in truth}
     assert len(rows) == len(truth)
@@ -241,7 +235,7 @@ def test_a_full_queue_is_waited_for(on_bench: OnBench) -> None:
         return answer
 
     bench.face.strike_all(made_in_time)
-    assert bench.read(KEYWORD_PERFORMANCE, whole(bench))
+    assert bench.read(KEYWORD_PERFORMANCE, bench.whole())
     assert statuses(bench)[5:] == [400, 400, 400, 201, 202, 200]
     assert max(bench.slept) >= RETRY_AFTER[9000][0]
 

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connectors.yandex_metrica.simulator import Simulator
-    from tests.connectors.bench import Bench
+    from tests.connectors.bench import Bench, OnBench
 
-    OnBench = Callable[..., Bench]
 
 ZONE = "Europe/Moscow"
 SOURCE = "yandex_metrica"
@@ -42,10 +41,6 @@ NAMES = tuple(field.name for field in VISITS.fields)
 
 def counter(bench: Bench) -> Simulator:
     return bench.face.inner  # type: ignore[return-value]
-
-
-def whole(bench: Bench) -> Window:
-    return Window(bench.world.start_date, END, ZONE)
 
 
 def steps(bench: Bench) -> list[str]:
@@ -91,7 +86,7 @@ def error_body(kind: str, status: int) -> Response:
 
 def test_visits_equal_the_company_by_day_and_id(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE)
-    rows = bench.read(VISITS, whole(bench))
+    rows = bench.read(VISITS, bench.whole())
     known = [v for v in bench.world.visits if v.ended_at <= bench.world.now]
     truth = {str(v.visit_id): v for v in known if moscow_day(v.started_at) < END}
     assert {row["ym:s:visitID"] for row in rows} == set(truth)
@@ -179,10 +174,10 @@ def test_logs_of_killed_runs_are_cleaned_and_those_of_others_are_not(
 
 def test_a_window_too_long_is_split_as_evaluate_says(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE)
-    truth = bench.read(VISITS, whole(bench))
+    truth = bench.read(VISITS, bench.whole())
     counter(bench).max_days = 4
     before = len(counter(bench).log_requests)
-    rows = bench.read(VISITS, whole(bench))
+    rows = bench.read(VISITS, bench.whole())
     made = list(counter(bench).log_requests.values())[before:]
     assert rows == truth
     assert [(log.date2 - log.date1).days + 1 for log in made] == [4, 4, 4, 2]
@@ -224,20 +219,20 @@ def test_a_log_that_fails_to_be_made_is_ordered_again(on_bench: OnBench) -> None
 
 def test_parts_are_all_read_and_each_has_a_header(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE)
-    truth = bench.read(VISITS, whole(bench))
+    truth = bench.read(VISITS, bench.whole())
     bench.server.options.page_size = 150
     start = len(steps(bench))
-    assert bench.read(VISITS, whole(bench)) == truth
+    assert bench.read(VISITS, bench.whole()) == truth
     assert steps(bench)[start:].count("download") == -(-len(truth) // 150) > 3
 
 
 def test_a_part_again_in_the_place_of_the_next_is_not_taken(on_bench: OnBench) -> None:
     bench = on_bench(SOURCE, page_size=150)
-    bench.read(VISITS, whole(bench))
+    bench.read(VISITS, bench.whole())
     second = [n for n, name in enumerate(steps(bench)) if name == "download"][1]
     bench.face.strike(second, lambda request, ask: bench.face.answers[-1])
     with pytest.raises((ParseError, RetriableError)):
-        bench.read(VISITS, whole(bench))
+        bench.read(VISITS, bench.whole())
 
 
 def test_a_part_shorter_than_declared_is_downloaded_again(on_bench: OnBench) -> None:

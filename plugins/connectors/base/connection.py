@@ -61,6 +61,12 @@ def conn_id(source: str, account: str) -> str:
     return f"throughline_{source}__{account}"
 
 
+def conn_id_of(label: str) -> str:
+    """The connection behind a request, by its label (`<source>/<account>: …`)."""
+    source, _, account = label.partition(":")[0].partition("/")
+    return conn_id(source, account)
+
+
 def get(source: str, account: str) -> ConnectionInfo:
     """The connection of an account: from AIRFLOW_CONN_… (JSON), else from Airflow.
 

@@ -178,3 +178,16 @@ def from_json(body: bytes) -> Any:
 def outline(content: Any) -> str:
     """What a wrong answer looks like, for an error text; contacts are masked."""
     return repr(excerpt(orjson.dumps(content)))
+
+
+def objects(stream: Stream, rows: list[Any], what: str) -> list[dict[str, Any]]:
+    """The rows of a JSON list, if each is an object with the stream's required fields.
+
+    Raises ParseError, which begins with `what`.
+    """
+    for row in rows:
+        if not isinstance(row, dict):
+            raise ParseError(f"{what}: a record is not a JSON object")
+        if missing := [name for name in stream.required_fields if name not in row]:
+            raise ParseError(f"{what}: a record has no field {', '.join(missing)}")
+    return rows

@@ -10,7 +10,7 @@ from connectors.base import paging
 from connectors.base.batch import JsonBatch
 from connectors.base.errors import FatalError, ParseError, RetriableError
 from connectors.base.paging import Page
-from connectors.base.stream import fields
+from connectors.base.stream import fields, objects
 from connectors.bitrix24 import batches
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def only(stream: Stream, *names: str) -> Stream:
 
 
 def whole(client: ApiClient, stream: Stream) -> Iterator[JsonBatch]:
-    """A short dictionary by the classic paging, held to the total it declares."""
+    """A short dictionary by the classic paging, held to the total it declares.
+
+    Raises ParseError when pages do not move on, RetriableError for another total.
+    """
     method, params = DICTIONARIES[stream.name]
 
     def fetch(start: int) -> Page[Record]:
@@ -135,13 +138,8 @@ def records(stream: Stream, content: Any) -> list[Record]:
     """
     if not isinstance(content, dict) or "result" not in content:
         raise ParseError(f"{stream.name}: the answer has no `result`")
-    rows = _rows(stream, content["result"])
+    rows = objects(stream, _rows(stream, content["result"]), stream.name)
     for row in rows:
-        if not isinstance(row, dict):
-            raise ParseError(f"{stream.name}: a record is not a JSON object")
-        for name in stream.required_fields:
-            if name not in row:
-                raise ParseError(f"{stream.name}: a record has no field {name}")
         if "ID" in stream.key and not str(row["ID"]).isdecimal():
             raise ParseError(f"{stream.name}: ID {row['ID']!r} is not a number")
     return rows

@@ -11,11 +11,13 @@ import threading
 import time
 from bisect import bisect_right
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from simulator.face import Face, Request, Response, json_response
+from simulator.world import roubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -286,7 +288,7 @@ class Simulator(Face):
             raise MethodError(400, "", "Parameter 'order' must be array.")
         rows = _ordered(rows, order)
         if start == -1:
-            return _first(_matching(rows, conditions), size), {"total": 0}
+            return list(islice(_matching(rows, conditions), size)), {"total": 0}
         found = list(_matching(rows, conditions))
         page = found[start : start + size]
         envelope: Row = {"total": len(found)}
@@ -491,10 +493,7 @@ def _yes(value: bool) -> str:
 
 
 def _money(kopecks: int | None) -> str | None:
-    if kopecks is None:
-        return None
-    sign = "-" if kopecks < 0 else ""
-    return f"{sign}{abs(kopecks) // 100}.{abs(kopecks) % 100:02d}"
+    return None if kopecks is None else roubles(kopecks)
 
 
 def _moment(at: datetime | None) -> str:
@@ -615,15 +614,6 @@ def _holds(value: Any, operator: str, wanted: Any) -> bool:
     if operator == "<":
         return bool(value < wanted)
     return bool(value <= wanted)
-
-
-def _first(rows: Iterator[Row], count: int) -> list[Row]:
-    found: list[Row] = []
-    for row in rows:
-        found.append(row)
-        if len(found) == count:
-            break
-    return found
 
 
 def _strings(value: Any, name: str) -> list[str]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
-import time
-from collections import deque
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from simulator.face import Face, Request, Response, json_response, text_response
+from simulator.face import (
+    Face,
+    RateLimit,
+    Request,
+    Response,
+    json_response,
+    text_response,
+)
 from simulator.world import MOSCOW, moscow_day
 
 if TYPE_CHECKING:
@@ -49,8 +53,7 @@ class Simulator(Face):
 
     def __init__(self, world: World, options: Options) -> None:
         super().__init__(world, options)
-        self._lock = threading.Lock()
-        self._recent: deque[float] = deque(maxlen=REQUESTS_PER_SECOND)
+        self._limit = RateLimit(REQUESTS_PER_SECOND, seconds=1)
 
     def handle(self, request: Request) -> Response:
         """One request to the journal; any other path leads to the help page."""
@@ -77,14 +80,8 @@ class Simulator(Face):
         return json_response({"errorCode": 401, "message": "Wrong clientApiId"}, 401)
 
     def _hold_limit(self) -> None:
-        if not self.options.rate_limits:
-            return
-        with self._lock:
-            now = time.monotonic()
-            full = len(self._recent) == REQUESTS_PER_SECOND
-            if full and now - self._recent[0] < 1:
-                raise ApiError(429, "Too many requests", Retry_After="1")
-            self._recent.append(now)
+        if self.options.rate_limits and self._limit.is_exceeded():
+            raise ApiError(429, "Too many requests", Retry_After="1")
 
     def _journal(self, request: Request) -> Any:
         first = _day(request, "dateFrom")

@@ -17,7 +17,7 @@ from connectors.yandex_direct.errors import HOW_TO_RENEW, ApiError, ReportTooBig
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from connectors.base.batch import Batch, TsvBatch
+    from connectors.base.batch import Batch
 
 COST_KEY = (
     "Date",
@@ -116,7 +116,7 @@ class YandexDirect(Connector):
         """Whole reports proved by their summary; whole lists paged to their end."""
         del cursor
         if window is not None:
-            yield from self._report(stream, window)
+            yield from self._reports.read(stream, window)
         elif stream.name == "campaigns":
             yield from lists.read(self.client, stream, self._headers, {})
         else:
@@ -132,7 +132,7 @@ class YandexDirect(Connector):
             return None
         costs = (
             record["Cost"]
-            for batch in self._report(CAMPAIGN_PERFORMANCE, window)
+            for batch in self._reports.read(CAMPAIGN_PERFORMANCE, window)
             for record in batch.records()
         )
         try:
@@ -167,12 +167,8 @@ class YandexDirect(Connector):
         login = self.settings.client_login
         return {"Accept-Language": "en", **({"Client-Login": login} if login else {})}
 
-    def _report(self, stream: Stream, window: Window) -> Iterator[TsvBatch]:
-        yield from reports.read(
-            self.client,
-            stream,
-            window,
-            headers=self._headers,
-            login=self.settings.client_login or self.account.account,
-            with_vat=self.account.vat_included,
-        )
+    @property
+    def _reports(self) -> reports.Reports:
+        login = self.settings.client_login or self.account.account
+        with_vat = self.account.vat_included
+        return reports.Reports(self.client, self._headers, login, with_vat)

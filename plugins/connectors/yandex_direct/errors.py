@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from connectors.base.connection import conn_id_of
 from connectors.base.errors import ConnectorError, FatalError, RetriableError
 
 if TYPE_CHECKING:
@@ -106,11 +107,10 @@ class ApiError:
         if self.code in RETRY_AFTER:
             seconds, meaning = RETRY_AFTER[self.code]
             return RetriableError(f"{what}: {meaning}", retry_after=seconds)
-        # A label begins with source/account, which names the connection too.
-        connection = "throughline_" + label.partition(":")[0].replace("/", "__")
         todo = WHAT_TO_DO.get(
             self.code,
             "the request does not fit the API: report this to the maintainers",
         )
-        where = f" ({connection})" if self.code == REFUSED and "/" in label else ""
+        named = self.code == REFUSED and "/" in label
+        where = f" ({conn_id_of(label)})" if named else ""
         return FatalError(f"{what}: {todo}{where}")

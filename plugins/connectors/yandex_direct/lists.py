@@ -9,6 +9,7 @@ from connectors.base import paging
 from connectors.base.batch import JsonBatch, Record
 from connectors.base.errors import ParseError
 from connectors.base.paging import Page
+from connectors.base.stream import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,16 +95,10 @@ def page(stream: Stream, value: Any) -> Page[Record]:
         raise ParseError(f"{where}: the answer has no object `result`")
     if others := {*result} - {key, "LimitedBy"}:
         raise ParseError(f"{where}: the answer holds {min(others)}, not {key}")
-    objects = result.get(key, [])
-    if not isinstance(objects, list):
+    found = result.get(key, [])
+    if not isinstance(found, list):
         raise ParseError(f"{where}: {key} is not a list")
-    for item in objects:
-        if not isinstance(item, dict):
-            raise ParseError(f"{where}: {key} holds something that is no object")
-        missing = [name for name in stream.required_fields if name not in item]
-        if missing:
-            raise ParseError(f"{where}: an object lacks {', '.join(missing)}")
     limited_by = result.get("LimitedBy")
     if limited_by is not None and type(limited_by) is not int:
         raise ParseError(f"{where}: LimitedBy is not a number: {limited_by!r}")
-    return Page(objects, next=limited_by)
+    return Page(objects(stream, found, where), next=limited_by)

@@ -53,74 +53,65 @@ class Incomplete(ParseError):
     """The report has no summary line, or other rows than it says: it was cut."""
 
 
-def read(
-    client: ApiClient,
-    stream: Stream,
-    window: Window,
-    *,
-    headers: Mapping[str, str],
-    login: str,
-    with_vat: bool,
-) -> Iterator[TsvBatch]:
-    """The report of a window's days, each piece of it proved to be whole.
+@dataclass(frozen=True)
+class Reports:
+    """The Reports service for one client (`login`), money with or without VAT."""
 
-    It is ordered, asked for until it is there, and read to its end before its first
-    row is given. Too big a report is split by days. Raises RetriableError when it
-    does not come whole.
-    """
-    try:
-        download = _whole(client, stream, window, headers, login, with_vat=with_vat)
-    except ReportTooBig as error:
-        days = (window.date_to - window.date_from).days
-        if days == 1:
-            raise RetriableError(
-                f"{error}, though it is of one day: {window}"
-            ) from None
-        log.warning("%s; its %d days are asked for in halves", error, days)
-        for half in window.chunks((days + 1) // 2):
-            yield from read(
-                client, stream, half, headers=headers, login=login, with_vat=with_vat
-            )
-        return
-    with download:
-        yield from batches(stream, download.blocks())
+    client: ApiClient
+    headers: Mapping[str, str]
+    login: str
+    with_vat: bool
 
+    def read(self, stream: Stream, window: Window) -> Iterator[TsvBatch]:
+        """The report of a window's days, each piece of it proved to be whole.
 
-def _whole(
-    client: ApiClient,
-    stream: Stream,
-    window: Window,
-    headers: Mapping[str, str],
-    login: str,
-    *,
-    with_vat: bool,
-) -> Download:
-    body = order(stream, window, login, with_vat=with_vat)
-
-    def ask() -> Download:
-        # The end is proved by the summary line, so no length need be declared.
-        return client.download(
-            "POST", PATH, json=body, headers={**HEADERS, **headers}, allow_unframed=True
-        )
-
-    def pending(answer: Download) -> float | None:
-        return retry_in(answer.headers) if answer.status in (201, 202) else None
-
-    what = f"report {stream.name} of {window.date_from} to {window.last_day}"
-    for _ in range(TRIES):
-        download = client.poll(ask, pending, what=what)
+        It is ordered, asked for until it is there, and read to its end before its
+        first row is given. Too big a report is split by days. Raises RetriableError
+        when it does not come whole.
+        """
         try:
-            summary = summarise(stream, download.blocks())
-            summary.prove()
-        except Incomplete as error:
-            download.close()
-            log.warning("%s: %s; asking for it again", what, error)
-            continue
-        if summary.rows == MOST_ROWS and window.date_from < window.last_day:
-            download.close()
-            raise ReportTooBig(f"{what}: {MOST_ROWS} rows, which may be a cap")
-        return download
-    raise RetriableError(f"{client.name}: {what} came cut {TRIES} times")
+            download = self._whole(stream, window)
+        except ReportTooBig as error:
+            days = (window.date_to - window.date_from).days
+            if days == 1:
+                raise RetriableError(
+                    f"{error}, though it is of one day: {window}"
+                ) from None
+            log.warning("%s; its %d days are asked for in halves", error, days)
+            for half in window.chunks((days + 1) // 2):
+                yield from self.read(stream, half)
+            return
+        with download:
+            yield from batches(stream, download.blocks())
+
+    def _whole(self, stream: Stream, window: Window) -> Download:
+        body = order(stream, window, self.login, with_vat=self.with_vat)
+        headers = {**HEADERS, **self.headers}
+
+        def ask() -> Download:
+            # The end is proved by the summary line, so no length need be declared.
+            return self.client.download(
+                "POST", PATH, json=body, headers=headers, allow_unframed=True
+            )
+
+        def pending(answer: Download) -> float | None:
+            return retry_in(answer.headers) if answer.status in (201, 202) else None
+
+        what = f"report {stream.name} of {window.date_from} to {window.last_day}"
+        for _ in range(TRIES):
+            download = self.client.poll(ask, pending, what=what)
+            try:
+                summary = summarise(stream, download.blocks())
+                summary.prove()
+            except Incomplete as error:
+                download.close()
+                log.warning("%s: %s; asking for it again", what, error)
+                continue
+            if summary.rows == MOST_ROWS and window.date_from < window.last_day:
+                download.close()
+                raise ReportTooBig(f"{what}: {MOST_ROWS} rows, which may be a cap")
+            return download
+        raise RetriableError(f"{self.client.name}: {what} came cut {TRIES} times")
 
 
 def order(

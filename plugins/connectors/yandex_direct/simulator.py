@@ -15,13 +15,13 @@ import threading
 import time
 import zlib
 from bisect import bisect_right
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from simulator.face import Face, Request, Response, json_response
-from simulator.world import moscow_day
+from simulator.face import Face, RateLimit, Request, Response, json_response
+from simulator.world import moscow_day, roubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ class Simulator(Face):
         self.report_days_limit: int | None = None
         self._lock = threading.Lock()
         self._orders: dict[tuple[str, str], Order] = {}
-        self._report_times: deque[float] = deque()
+        self._report_limit = RateLimit(REPORTS_PER_10_SECONDS, seconds=10)
         self._running = 0
         self._points = DAILY_POINTS
         self._request_ids = 8_695_244_274_068_608_000
@@ -213,14 +213,8 @@ class Simulator(Face):
     # ------------------------------------------------------------------ reports
 
     def _report(self, request: Request, params: dict[str, Any]) -> Response:
-        now = time.monotonic()
-        with self._lock:
-            times = self._report_times
-            while times and times[0] <= now - 10:
-                times.popleft()
-            times.append(now)
-            if self.options.rate_limits and len(times) > REPORTS_PER_10_SECONDS:
-                raise ApiError(56, "Request limit exceeded", "20 reports in 10 seconds")
+        if self._report_limit.is_exceeded() and self.options.rate_limits:
+            raise ApiError(56, "Request limit exceeded", "20 reports in 10 seconds")
         first, last = self._validate(params)
         days = (last - first).days + 1
         if self.report_days_limit is not None and days > self.report_days_limit:
@@ -371,7 +365,7 @@ class Simulator(Face):
         ]
         rows = []
         for dimensions, (impressions, clicks, kopecks) in sums.items():
-            money = str(kopecks * 10_000) if micros else _money(kopecks)
+            money = str(kopecks * 10_000) if micros else roubles(kopecks)
             cells = (*dimensions, str(impressions), str(clicks), money)
             rows.append("\t".join([cells[place] for place in places]))
         self._days[key] = rows
@@ -530,7 +524,3 @@ def _html(status: int, text: str) -> Response:
 
 def _cell(value: object) -> str:
     return "--" if value is None or value == "" else str(value)
-
-
-def _money(kopecks: int) -> str:
-    return f"{kopecks // 100}.{kopecks % 100:02d}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from connectors.base.connection import conn_id_of
 from connectors.base.errors import ConnectorError, FatalError, RetriableError
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def api_error(value: Any, status: int, label: str) -> ConnectorError | None:
     said = str(first.get("message") or value.get("message") or "no text")
     what = f"{label}: Metrica error {code} {kind}{where} ({said})"
     if kind in ("invalid_token", "unauthorized"):
-        # A label begins with source/account, which names the connection too.
-        connection = "throughline_" + label.partition(":")[0].replace("/", "__")
-        return TokenRefused(f"{what}: {HOW_TO_RENEW} ({connection})")
+        return TokenRefused(f"{what}: {HOW_TO_RENEW} ({conn_id_of(label)})")
     if kind in WHAT_TO_DO:
         return FatalError(f"{what}: {WHAT_TO_DO[kind]}")
     if kind in RETRY_AFTER or code in (420, 429) or code >= 500:

@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from simulator.face import Face, Request, Response, json_response
+from simulator.face import Face, RateLimit, Request, Response, json_response
 from simulator.world import MOSCOW, moscow_day
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Simulator(Face):
         self.log_requests: dict[int, LogRequest] = {}
         self._lock = threading.RLock()
         self._running = 0
-        self._times: deque[float] = deque()
+        self._limit = RateLimit(REQUESTS_PER_SECOND, seconds=1)
         self._rendered: dict[tuple[Any, ...], list[bytes]] = {}
         visits = sorted(world.visits, key=lambda v: (v.started_at, v.visit_id))
         self._days = {
@@ -159,15 +159,8 @@ class Simulator(Face):
             raise ApiError(
                 429, "quota_parallel_requests", "Parallel requests quota is exceeded"
             )
-        now = time.monotonic()
-        with self._lock:
-            while self._times and self._times[0] <= now - 1:
-                self._times.popleft()
-            self._times.append(now)
-            if len(self._times) > REQUESTS_PER_SECOND:
-                raise ApiError(
-                    429, "quota_requests_by_ip", "Requests quota is exceeded"
-                )
+        if self._limit.is_exceeded():
+            raise ApiError(429, "quota_requests_by_ip", "Requests quota is exceeded")
 
     def _route(self, request: Request) -> Response:
         found = re.fullmatch(
