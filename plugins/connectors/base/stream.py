@@ -176,7 +176,19 @@ def from_json(body: bytes) -> Any:
 
 
 def outline(content: Any) -> str:
-    """What a wrong answer looks like, for an error text; contacts are masked."""
+    """What a wrong answer looks like, for an error text: its top level, contacts masked.
+
+    Lists and objects are only counted: in them may be people's names.
+    """
+    if isinstance(content, dict):
+        content = {
+            key: f"({type(value).__name__} of {len(value)})"
+            if isinstance(value, dict | list)
+            else value
+            for key, value in content.items()
+        }
+    elif isinstance(content, list):
+        return f"a list of {len(content)}"
     return repr(excerpt(orjson.dumps(content)))
 
 

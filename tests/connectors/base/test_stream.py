@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.base.errors import ConfigError, ParseError
-from connectors.base.stream import Stream, Window
+from connectors.base.stream import Stream, Window, outline
 
 KEYED = Stream("s", "window", ("a", "b"), (), date_field="day")
 ZONES = ["Europe/Moscow", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"]
@@ -86,3 +86,11 @@ def test_the_day_of_a_record():
     )
     with pytest.raises(ValueError):
         KEYED.record_date({"day": "yesterday"}, "UTC")
+
+
+def test_an_outline_of_a_wrong_answer_names_nobody():
+    person = {"manager": "Иван Образцов", "callerNumber": "+79000000001"}
+    assert outline([person, person]) == "a list of 2"
+    assert "Образцов" not in outline({"page": 1, "calls": [person], "of": person})
+    told = outline({"error": "no such site", "calls": [person], "by": "i@example.org"})
+    assert told == '\'{"error":"no such site","calls":"(list of 1)","by":"***"}\''
