@@ -25,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 PYTHON = str(ROOT / ".venv/bin/python")
 DISK_NEEDED = 3 * 1024**3
 ZONE = ZoneInfo("Europe/Moscow")
@@ -269,7 +269,9 @@ def main() -> None:
     try:
         app(standalone_mode=False)
     except (DemoError, PostgresError, psycopg.OperationalError) as error:
-        Console(stderr=True, highlight=False).print(f"[red]✗[/red] {error}")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"[red]✗[/red] {error}"
+        )
         sys.exit(1)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
