@@ -9,7 +9,7 @@ RUN = PYTHONPATH=plugins:. .venv/bin/python
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
 .PHONY: help demo down status test test-slow lint format bench psql lock clean \
-	env env-dev env-superset chromium up
+	env env-dev env-superset chromium up up-demo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,10 @@ bench: env ## figures with the machine's description: landing against a bare COP
 
 up: .env ## production shape: docker compose up (writes .env with generated secrets first)
 	docker compose up -d --wait
+
+up-demo: | env ## the same with the simulated company (compose profile `demo`)
+	@[ -f .env ] || $(RUN) -m demo.dotenv .env.example .env --demo
+	docker compose --profile demo up -d --wait
 
 .env: .env.example | env
 	@$(RUN) -m demo.dotenv .env.example .env

@@ -1,11 +1,13 @@
-"""Write .env from .env.example: `python -m demo.dotenv .env.example .env`.
+"""Write .env from .env.example: `python -m demo.dotenv .env.example .env [--demo]`.
 
 A value `generate:password | token_key | fernet_key` becomes a new secret; every
-other line is copied. An existing .env is never touched.
+other line is copied. `--demo` points the accounts at the simulated company of the
+compose profile `demo`. An existing .env is never touched.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import sys
@@ -35,13 +37,40 @@ def filled(example: str) -> str:
     return re.sub(r"=generate:(\w+)$", make, example, flags=re.MULTILINE)
 
 
+def for_demo(text: str) -> str:
+    """A filled .env whose connections lead to the simulated company."""
+    found = dict(re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE))
+    wanted = {
+        "THROUGHLINE_DEMO": "1",
+        "THROUGHLINE_SCHEDULE": "none",
+        "THROUGHLINE_SOURCES": "/opt/throughline/simulator/sources.yml",
+    }
+    prefix = "AIRFLOW_CONN_THROUGHLINE_"
+    for name in [name for name in found if name.startswith(prefix)]:
+        source = name.removeprefix(prefix).partition("__")[0].lower()
+        connection = {
+            "conn_type": "http",
+            "host": f"http://simulator:8099/{source}",
+            "login": "1",
+            "password": found["DEMO_API_TOKEN"],
+        }
+        wanted[name] = f"'{json.dumps(connection)}'"
+    for name, value in wanted.items():
+        line = f"{name}={value}"
+        text = re.sub(
+            rf"^{name}=.*$", lambda _, line=line: line, text, flags=re.MULTILINE
+        )
+    return text
+
+
 def main() -> None:
-    """Command line: the example, then the file to make."""
+    """Command line: the example, then the file to make, then perhaps --demo."""
     example, target = (Path(argument) for argument in sys.argv[1:3])
     if target.exists():
         sys.exit(f"{target} exists: delete it first if you want new secrets")
+    text = filled(example.read_text())
     target.touch(mode=0o600)
-    target.write_text(filled(example.read_text()))
+    target.write_text(for_demo(text) if "--demo" in sys.argv[3:] else text)
     sys.stdout.write(f"wrote {target} with new secrets\n")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from demo.dotenv import filled
+from demo.dotenv import filled, for_demo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,26 @@ def test_generated_secrets_differ_and_leave_no_marker(project: Path) -> None:
     assert once != twice
     secrets = [value for value in values if len(value) >= 32]
     assert len(secrets) == len(set(secrets)) >= 10
+
+
+def test_the_demo_variant_leads_every_account_to_the_simulated_company(
+    project: Path, compose: dict[str, Any]
+) -> None:
+    text = for_demo(filled((project / ".env.example").read_text()))
+    pairs = dict(re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE))
+    assert pairs["THROUGHLINE_DEMO"] == "1"
+    assert (
+        project / pairs["THROUGHLINE_SOURCES"].removeprefix("/opt/throughline/")
+    ).exists()
+    accounts = yaml.safe_load((project / "simulator/sources.yml").read_text())[
+        "sources"
+    ]
+    for account in accounts:
+        name = f"THROUGHLINE_{account['source']}__{account['account']}".upper()
+        connection = json.loads(pairs[f"AIRFLOW_CONN_{name}"].strip("'"))
+        assert connection["host"] == f"http://simulator:8099/{account['source']}"
+        assert connection["password"] == pairs["DEMO_API_TOKEN"]
+    assert "--port 8099" in compose["services"]["simulator"]["command"][2]
 
 
 def test_an_unknown_kind_of_secret_is_refused() -> None:
