@@ -55,12 +55,12 @@ def for_demo(text: str) -> str:
             "password": found["DEMO_API_TOKEN"],
         }
         wanted[name] = f"'{json.dumps(connection)}'"
-    for name, value in wanted.items():
-        line = f"{name}={value}"
-        text = re.sub(
-            rf"^{name}=.*$", lambda _, line=line: line, text, flags=re.MULTILINE
-        )
-    return text
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        name = line.partition("=")[0]
+        if name in wanted:
+            lines[number] = f"{name}={wanted[name]}"
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
