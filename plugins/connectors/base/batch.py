@@ -35,8 +35,9 @@ class TsvBatch:
     Rows end with `\\n` (the last one may lack it); an empty line is no row. `columns`
     names the cells in the order of the answer. `escaped` says that the vendor writes
     a tab, a newline, a quote or a backslash inside a value with a backslash before it
-    (Metrica's Logs API; contracts/ads/05); without it a backslash is a plain letter
-    (Direct's Reports API, contracts/ads/01). A cell is text, whatever it looks like.
+    (Metrica's Logs API: yandex_metrica/README.md); without it a backslash is a plain
+    letter (Direct's reports: yandex_direct/README.md). A cell is text, whatever it
+    looks like.
     """
 
     columns: tuple[str, ...]

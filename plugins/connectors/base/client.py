@@ -79,7 +79,12 @@ class Auth:
 
 
 class ApiClient:
-    """Requests to one account of one vendor."""
+    """Requests to one account of one vendor: paced, tried again, checked, masked.
+
+    `name` begins every label and error (`source/account`); `judge` finds errors that
+    the vendor hides; `sleep` and `clock` are for tests. Raises ConfigError for an
+    address that is none. Errors of requests: see `request`.
+    """
 
     def __init__(
         self,
@@ -131,7 +136,7 @@ class ApiClient:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """GET a JSON answer; `.json()` of it is parsed already."""
+        """GET a JSON answer; `.json()` of it is parsed already. Raises as `request`."""
         return self.request("GET", path, params=params, headers=headers)
 
     def post(
@@ -143,7 +148,10 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
     ) -> Answer:
-        """POST a JSON body, get a JSON answer. `retry=False`: not safe to repeat."""
+        """POST a JSON body, get a JSON answer. Raises as `request` does.
+
+        `retry=False`: not safe to repeat.
+        """
         return self.request(
             "POST", path, params=params, json=json, headers=headers, retry=retry
         )
@@ -194,7 +202,7 @@ class ApiClient:
 
         An answer with neither Content-Length nor chunks may be half of one, and nobody
         would know: it is refused unless `allow_unframed`, which says that the caller
-        proves the end by itself (a trailer, a declared size).
+        proves the end by itself (a trailer, a declared size). Raises as `request`.
         """
         label = f"{self.name}: {method} {path}"
 

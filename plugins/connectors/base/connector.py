@@ -119,11 +119,17 @@ class Connector(ABC):
         """
 
     def keys(self, stream: Stream) -> Iterator[list[str]]:
-        """Entity streams: every live key, for the sweep of what was deleted."""
+        """Entity streams: every live record key, for the sweep of what was deleted.
+
+        NotImplementedError where the vendor cannot list them: there is no sweep.
+        """
         raise NotImplementedError(f"{self.name}.{stream.name} cannot list its keys")
 
     def read_again(self, stream: Stream, keys: list[str]) -> Iterator[Batch]:
-        """These records once more, by their record keys (see `dependants`)."""
+        """These records once more, by their record keys (see `dependants`).
+
+        Keys that are gone are left out. NotImplementedError where nothing depends.
+        """
         raise NotImplementedError(f"{self.name}.{stream.name} cannot be read by key")
 
     def next_cursor(
@@ -140,7 +146,10 @@ class Connector(ABC):
         return (started_at - self.overlap).astimezone(UTC).isoformat(timespec="seconds")
 
     def control_total(self, stream: Stream, window: Window) -> Decimal | None:
-        """The account's own total of `amount_field` for the window, if it has one."""
+        """The account's own total of `amount_field` for the window, in its currency.
+
+        None when the vendor has none. Raises RetriableError or FatalError.
+        """
         del stream, window
         return None
 
@@ -155,12 +164,18 @@ class Connector(ABC):
 
     @abstractmethod
     def check(self) -> list[str]:
-        """Prove by a cheap request that the connection works; lines for a person."""
+        """Prove by a cheap request that the connection works; lines for a person.
+
+        Raises FatalError, whose text says what to do.
+        """
 
     # -- what every connector has ------------------------------------------------
 
     def record_date(self, stream: Stream, record: Record) -> date | None:
-        """The record's civil day in the account's zone."""
+        """The record's civil day in the account's zone; None for dateless streams.
+
+        Raises KeyError or ValueError when the day cannot be found.
+        """
         return stream.record_date(record, self.account.time_zone)
 
     @classmethod

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the vendor allows and how patient we are; seconds and bytes."""
+    """What the vendor allows and how patient we are; seconds and bytes.
+
+    `attempts` counts the first try; `backoff_*` bound the pauses between tries,
+    `retry_after_most` what a vendor may ask for, `wait_budget` their sum in a call;
+    `poll_*` are for queued work; `body_seconds` is for one body to arrive.
+    """
 
     requests_per_second: float | None = None
     burst: int = 1

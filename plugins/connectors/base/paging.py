@@ -46,7 +46,8 @@ def page_number(
 
     `fetch(number)` must fill `total`. A key seen on the page before means that rows
     moved (`key` gives None for a row that has none: landing deals with it). The last
-    page is where `pages` says, else where the total is reached.
+    page is where `pages` says, else where the total is reached. Raises ParseError,
+    RetriableError (see above).
     """
     read, number = 0, first
     before: set[Hashable] = set()
@@ -102,7 +103,7 @@ def offset(
     """Pages by offset, where the answer says at which offset it was cut off.
 
     `Page.next` is that offset (`LimitedBy`), None on the last page. It must lie just
-    behind the items that came.
+    behind the items that came. Raises ParseError, RetriableError (see above).
     """
     start = first
     for _ in range(most_pages):
@@ -133,7 +134,8 @@ def id_cursor(
     """Pages of items with an id over the last one seen, ordered by id.
 
     Only for APIs whose contract says that every page but the last is full: the end is
-    a page of fewer than `size`. Ids must grow, else the filter or order was not obeyed.
+    a page of fewer than `size`. Ids must grow, else the filter or order was not
+    obeyed: ParseError.
     """
     for _ in range(most_pages):
         items = fetch(after)
@@ -163,7 +165,8 @@ def cursor(
 ) -> Iterator[Sequence[T]]:
     """Pages by a token that each answer gives for the next; None ends it.
 
-    When a page declares a `total`, the number of items must come to it.
+    When a page declares a `total`, the number of items must come to it. Raises
+    ParseError, RetriableError (see above).
     """
     seen = {start}
     token, read = start, 0

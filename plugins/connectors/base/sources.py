@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import yaml  # type: ignore[import-untyped,unused-ignore]
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from connectors.base import settings
+from connectors.base import connection, settings
 from connectors.base.errors import ConfigError
 
 _NAME = re.compile(r"[a-z0-9_]+")
@@ -28,7 +28,11 @@ def _known_zone(value: str) -> str:
 
 
 class Account(BaseModel):
-    """One account of one source."""
+    """One account of one source, as sources.yml has it.
+
+    `time_zone` is that of its civil days, `vat_included` whether money in its answers
+    has VAT; `phone_region` (ISO 3166) is the country of numbers without a code.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +54,7 @@ class Account(BaseModel):
     @property
     def conn_id(self) -> str:
         """Id of the Airflow connection that holds this account's credentials."""
-        return f"throughline_{self.source}__{self.account}"
+        return connection.conn_id(self.source, self.account)
 
     def __str__(self) -> str:
         return f"{self.source}/{self.account}"
@@ -86,7 +90,7 @@ class Account(BaseModel):
 
 
 class Sources(BaseModel):
-    """The whole file."""
+    """The whole of sources.yml; `reporting_time_zone` is that of the marts' days."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -57,7 +57,7 @@ class Window:
         return self._midnight(self.date_to)
 
     def chunks(self, days: int) -> Iterator[Window]:
-        """The same days in windows of at most `days` days."""
+        """The same days, oldest first, in windows of at most `days` (1 or more) days."""
         start = self.date_from
         while start < self.date_to:
             end = min(start + timedelta(days=days), self.date_to)
@@ -86,7 +86,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Field:
-    """A declared field and what may be personal in it (DESIGN §4)."""
+    """A declared field and what may be personal in it.
+
+    `contact_kind` is given for fields of class `contact`, and only for them.
+    """
 
     name: str
     field_class: FieldClass = "plain"
@@ -103,7 +106,7 @@ def fields(
     email: tuple[str, ...] = (),
     name: tuple[str, ...] = (),
 ) -> tuple[Field, ...]:
-    """Declare many fields at once, by class."""
+    """Declare many fields at once by class; `phone`, `email`, `name` are contacts."""
     return (
         *(Field(each) for each in plain),
         *(Field(each, "id") for each in ids),
@@ -122,6 +125,9 @@ class Stream:
 
     `window` streams are replaced by civil day, `entity` streams are upserted from a
     cursor and swept of deleted keys, `snapshot` streams are read whole each time.
+    `restate_days`: how far back the vendor corrects, read again each run;
+    `history_days`: how far back the first read goes (civil days of the account);
+    `amount_field`: the money that loads sum up, in the account's currency.
     """
 
     name: str

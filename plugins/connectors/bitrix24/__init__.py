@@ -21,14 +21,11 @@ if TYPE_CHECKING:
 
     from connectors.base.client import Answer, ApiClient
 
-HISTORY_OVERLAP = 50  # ids read again: a row may become visible after a later one
-
 
 class BitrixSettings(BaseModel):
     """`fields` maps custom fields; the limits are those of the portal's plan."""
 
     model_config = ConfigDict(extra="forbid")
-
     fields: CustomFields = CustomFields()
     requests_per_second: float = Setting(default=2, gt=0)
     burst: int = Setting(default=50, ge=1)
@@ -37,9 +34,8 @@ class BitrixSettings(BaseModel):
 class Bitrix24(Connector):
     """Reads a portal through an incoming webhook, one request at a time.
 
-    Objects come in the order of their ids, 50 a page, after the last id seen, so that
-    nothing moves between pages. The portal's own clock, as its first answer gives it,
-    bounds a read and is where the next one starts.
+    Objects come in the order of their ids, so that nothing moves between pages. The
+    portal's own clock at the first answer ends a read and is where the next starts.
     """
 
     name = "bitrix24"
@@ -80,8 +76,7 @@ class Bitrix24(Connector):
     def limits_of(cls, account: Account) -> Limits:
         """The leaky bucket of the portal's plan (settings), else of the common one."""
         given = BitrixSettings.model_validate(account.settings)
-        rate, burst = given.requests_per_second, given.burst
-        return replace(cls.limits, requests_per_second=rate, burst=burst)
+        return replace(cls.limits, **given.model_dump(exclude={"fields"}))
 
     @classmethod
     def streams_of(cls, account: Account) -> tuple[Stream, ...]:
@@ -97,7 +92,11 @@ class Bitrix24(Connector):
     def pages(
         self, stream: Stream, window: Window | None, cursor: str | None
     ) -> Iterator[Batch]:
-        """Every page of a stream. Entities: what was changed since the cursor."""
+        """Every page of a stream. Entities: what was changed since the cursor.
+
+        A cursor is a moment (ISO 8601) for objects, an id for histories. Money is in
+        the record's CURRENCY_ID. Raises as `lists` do, FatalError for a wrong mapping.
+        """
         if stream.name in lists.OBJECTS:
             yield from self._changed(stream, cursor)
         elif stream.name in lists.HISTORIES:
@@ -112,7 +111,7 @@ class Bitrix24(Connector):
                     yield JsonBatch(records)
 
     def keys(self, stream: Stream) -> Iterator[list[str]]:
-        """Ids of all live objects (leads, deals, contacts), 50 at a time."""
+        """Ids of all live objects, 50 at a time; NotImplementedError for the rest."""
         if stream.name not in lists.OBJECTS:
             raise NotImplementedError(f"{stream.name} is only ever added to")
         for rows in lists.by_id(self.client, lists.only(stream, "ID")):
@@ -142,11 +141,14 @@ class Bitrix24(Connector):
     def parse(
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
-        """Records of a recorded crm.*.list, crm.*.get or batch answer."""
+        """Records of a recorded crm.*.list, crm.*.get or batch answer; or ParseError."""
         return lists.records(stream, from_json(body))
 
     def check(self) -> list[str]:
-        """Ask for the deals' fields: proves the webhook and the mapped fields."""
+        """Ask for the deals' fields: proves the webhook and the mapped fields.
+
+        Raises FatalError for a mapped field that deals lack.
+        """
         content = self.client.post("crm.deal.fields", {}).json()
         known = content.get("result") if isinstance(content, dict) else None
         if not isinstance(known, dict):
@@ -171,7 +173,7 @@ class Bitrix24(Connector):
 
     def _history(self, stream: Stream, cursor: str | None) -> Iterator[Batch]:
         last = int(cursor or 0)
-        first = max(last - HISTORY_OVERLAP, 0)
+        first = max(last - lists.HISTORY_OVERLAP, 0)
         for rows in lists.by_id(self.client, stream, after=first):
             last = max(last, int(rows[-1]["ID"]))
             self._last_id[stream.name] = str(last)

@@ -22,7 +22,8 @@ DEAL = "deal_"  # names of commands must not be numbers: errors would lose them
 def contacts_of_deals(client: ApiClient, deals: list[Record]) -> Record:
     """Contacts of at most 50 deals (ID, CONTACT_ID) by command, `deal_<id>`.
 
-    A deal deleted meanwhile is left out; one with a CONTACT_ID cannot have none.
+    A deal deleted meanwhile is left out; one with a CONTACT_ID cannot have none. Raises
+    as `send` does.
     """
     method = "crm.deal.contact.items.get"
     commands = {f"{DEAL}{deal['ID']}": f"{method}?id={deal['ID']}" for deal in deals}

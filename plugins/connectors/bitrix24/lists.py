@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from connectors.base.stream import Stream
 
 PAGE = 50  # fixed by the vendor
+HISTORY_OVERLAP = 50  # ids read again: a row may become visible after a later one
 
 OBJECTS = {
     "leads": "crm.lead.list",

@@ -58,7 +58,7 @@ CALLS = Stream(
 
 class Calltouch(Connector):
     """Reads the calls journal by civil days of the cabinet, 30 of them again each run:
-    the journal says neither what changed nor what was deleted."""
+    the journal says neither what changed nor what was deleted (README.md)."""
 
     name = "calltouch"
     streams = (CALLS,)
@@ -88,7 +88,11 @@ class Calltouch(Connector):
     def pages(
         self, stream: Stream, window: Window | None, cursor: str | None
     ) -> Iterator[Batch]:
-        """Calls of the window's days; the declared total proves them complete."""
+        """Calls of the window's days; the declared total proves them complete.
+
+        Durations and waits are seconds, `timestamp` is Unix time (README.md). Raises
+        ParseError for a call of another day: the account's zone is wrong.
+        """
         assert window is not None, "calls are read by days"
         for chunk in window.chunks(DAYS_AT_ONCE):
 
@@ -103,7 +107,10 @@ class Calltouch(Connector):
     def parse(
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
-        """Records of a recorded page, or of the bare array of a one-day request."""
+        """Records of a recorded page, or of the bare array of a one-day request.
+
+        Raises ParseError for another shape.
+        """
         content = from_json(body)
         if isinstance(content, list):
             content = {"records": content, "recordsTotal": len(content)}

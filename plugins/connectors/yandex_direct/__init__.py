@@ -113,7 +113,10 @@ class YandexDirect(Connector):
     def pages(
         self, stream: Stream, window: Window | None, cursor: str | None
     ) -> Iterator[Batch]:
-        """Whole reports proved by their summary; whole lists paged to their end."""
+        """Whole reports proved by their summary; whole lists paged to their end.
+
+        Raises RetriableError for a report that stays cut, else ParseError, FatalError.
+        """
         del cursor
         if window is not None:
             yield from self._reports.read(stream, window)
@@ -127,7 +130,10 @@ class YandexDirect(Connector):
                 yield from lists.read(self.client, stream, self._headers, some)
 
     def control_total(self, stream: Stream, window: Window) -> Decimal | None:
-        """Cost of the window by the campaign report, to hold the keyword report to."""
+        """Cost of the window by the campaign report, to hold the keyword report to.
+
+        With VAT as the rows have it; None for other streams. May raise ParseError.
+        """
         if stream.name != KEYWORD_PERFORMANCE.name:
             return None
         costs = (

@@ -71,7 +71,7 @@ def request(
     limit: int = PAGE,
     names: list[str] | None = None,
 ) -> dict[str, Any]:
-    """The body that asks for one page."""
+    """The body that asks for one page: `limit` objects from `offset` on."""
     declared = [field.name for field in stream.fields if field.name != "TextAd"]
     params: dict[str, Any] = {
         "SelectionCriteria": criteria,

@@ -112,7 +112,11 @@ class YandexMetrica(Connector):
     def pages(
         self, stream: Stream, window: Window | None, cursor: str | None
     ) -> Iterator[Batch]:
-        """All parts of all logs of the window, each as long as it was declared."""
+        """All parts of all logs of the window, each as long as it was declared.
+
+        Durations are seconds; `dateTimeUTC` is UTC+3 (README.md). Raises ConfigError
+        for a window that is not over, RetriableError, FatalError or ParseError.
+        """
         del cursor
         if window is None:
             raise ConfigError(f"{self.name}.{stream.name} needs a window of days")

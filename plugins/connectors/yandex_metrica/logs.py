@@ -51,13 +51,20 @@ class LogRequests:
         self._fields = [field.name for field in stream.fields]
 
     def read(self, window: Window) -> Iterator[TsvBatch]:
-        """All rows of the window, log by log; each log is whole before its first row."""
+        """All rows of the window, log by log; each log is whole before its first row.
+
+        Raises RetriableError when a log does not come whole or is not made in
+        `budget` seconds, FatalError when there is no room for it.
+        """
         self.clean_stale()
         for piece in self._plan(window):
             yield from self._read(piece)
 
     def list(self) -> list[Mapping[str, Any]]:
-        """Every log of the counter that the API still knows, whoever ordered it."""
+        """Every log of the counter that the API still knows, whoever ordered it.
+
+        Raises ParseError for another shape.
+        """
         value = self._client.get(f"{self._path}/logrequests").json()
         found = value.get("requests") if isinstance(value, dict) else None
         if not isinstance(found, list) or not all(isinstance(r, dict) for r in found):
@@ -277,7 +284,7 @@ def _columns(stream: Stream, header: bytes) -> tuple[str, ...]:
 
 
 def error_in(body: bytes, label: str) -> ConnectorError | None:
-    """The error a recorded body holds, or None."""
+    """The error a recorded body holds, or None; `label` begins its text."""
     try:
         return api_error(orjson.loads(body), 400, label)
     except orjson.JSONDecodeError:
