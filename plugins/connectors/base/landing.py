@@ -166,6 +166,11 @@ def land(
                 f"field {field} is not declared: it is kept in pii.sealed, not in "
                 "record, until the stream declares it"
             )
+        if shaper.absent:
+            load.warn(
+                "the answer lacks declared columns, which stay empty: "
+                + ", ".join(sorted(shaper.absent))
+            )
         if shaper.mended:
             load.warn("characters that the database cannot hold became U+FFFD")
         return load.finish(

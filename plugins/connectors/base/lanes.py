@@ -130,6 +130,7 @@ class Shaper:
         self.rows_unkeyed = 0
         self.amount_total = ZERO
         self.mended = False
+        self.absent: set[str] = set()
         self.reasons: Counter[str] = Counter()
         self.dead: list[DeadLetter] = []
         self.sealed: list[tuple[str, str, bytes]] = []
@@ -280,6 +281,7 @@ class Shaper:
             )
         declared = {each.name for each in stream.fields}
         self._clean.undeclared.update(set(columns) - declared)
+        self.absent.update(declared - set(columns))
         ordered = sorted(
             (index for index, name in enumerate(columns) if name in declared),
             key=lambda index: columns[index],

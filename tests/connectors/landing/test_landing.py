@@ -443,6 +443,17 @@ def test_nul_becomes_a_replacement_character_with_a_warning(stand: Stand) -> Non
     assert "U+FFFD" in message
 
 
+def test_a_column_that_no_longer_comes_is_told(stand: Stand) -> None:
+    fewer = tuple(name for name in COLUMNS if name != "Name")
+    result = stand.land(STATS, tsv([row(1, 1, "2.50")], fewer))
+    (record,) = stand.rows(STATS).values()
+    assert record["Cost"] == "2.50"
+    ((message,),) = stand.ask(
+        "select message from ops.warnings where load_id = %s", result.load_id
+    )
+    assert message == "the answer lacks declared columns, which stay empty: Name"
+
+
 def test_long_numbers_are_not_rounded(stand: Stand) -> None:
     records = [{"Id": 12345678901234567890, "Name": 2**80}]
     stand.land(NAMES, records)
