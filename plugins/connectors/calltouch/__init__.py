@@ -58,7 +58,7 @@ CALLS = Stream(
 
 class Calltouch(Connector):
     """Reads the calls journal by civil days of the cabinet, 30 of them again each run:
-    the journal says neither what changed nor what was deleted (README.md)."""
+    it says neither what changed nor what was deleted. Times are in seconds (README.md)."""
 
     name = "calltouch"
     streams = (CALLS,)
@@ -90,9 +90,7 @@ class Calltouch(Connector):
     ) -> Iterator[Batch]:
         """Calls of the window's days; the declared total proves them complete.
 
-        Durations and waits are seconds, `timestamp` is Unix time (README.md). Raises
-        ParseError for a call of another day: the account's zone is wrong.
-        """
+        Raises ParseError for a call of another day: the account's zone is wrong."""
         assert window is not None, "calls are read by days"
         for chunk in window.chunks(DAYS_AT_ONCE):
 
@@ -107,10 +105,7 @@ class Calltouch(Connector):
     def parse(
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
-        """Records of a recorded page, or of the bare array of a one-day request.
-
-        Raises ParseError for another shape.
-        """
+        """Records of a recorded page or a one-day request's bare array, else ParseError."""
         content = from_json(body)
         if isinstance(content, list):
             content = {"records": content, "recordsTotal": len(content)}
