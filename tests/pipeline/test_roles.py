@@ -1,4 +1,4 @@
-"""Who may do what: the matrix of DESIGN §7, tried out."""
+"""Who may do what: the whole matrix, tried out."""
 
 from __future__ import annotations
 

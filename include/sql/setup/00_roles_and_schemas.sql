@@ -1,4 +1,4 @@
--- Roles and schemas: each step of the line connects as its own role (DESIGN §7).
+-- Roles and schemas: each step of the line connects as its own role.
 -- Applied by `python -m pipeline setup` as a superuser; running it again changes
 -- nothing. Passwords are set by that command, never written here.
 

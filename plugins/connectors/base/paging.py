@@ -122,40 +122,6 @@ def offset(
     _limit(most_pages, most_pages, what)
 
 
-def id_cursor(
-    fetch: Callable[[int], Sequence[T]],
-    *,
-    id_of: Callable[[T], int],
-    size: int,
-    after: int = 0,
-    most_pages: int = MOST_PAGES,
-    what: str = "answer",
-) -> Iterator[Sequence[T]]:
-    """Pages of items with an id over the last one seen, ordered by id.
-
-    Only for APIs whose contract says that every page but the last is full: the end is
-    a page of fewer than `size`. Ids must grow, else the filter or order was not
-    obeyed: ParseError.
-    """
-    for _ in range(most_pages):
-        items = fetch(after)
-        if len(items) > size:
-            raise ParseError(f"{what}: {len(items)} rows came on a page of {size}")
-        for item in items:
-            current = id_of(item)
-            if current <= after:
-                raise ParseError(
-                    f"{what}: id {current} came after {after}: the filter or the order "
-                    "was not obeyed"
-                )
-            after = current
-        if items:
-            yield items
-        if len(items) < size:
-            return
-    _limit(most_pages, most_pages, what)
-
-
 def cursor(
     fetch: Callable[[str | None], Page[T]],
     *,

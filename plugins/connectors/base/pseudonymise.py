@@ -6,7 +6,7 @@ e-mail or name, and worthless without the key, which is not in the database. Wha
 found is collected here for `pii.contacts` (clear) and `identity.token_facts` (what the
 rest may know); landing writes both.
 
-Phones follow libphonenumber's metadata and the cases in contracts/crm/08: a number
+Phones follow libphonenumber's metadata and what cabinets really send: a number
 counts when it is valid (not merely possible). Russian mobiles, nearly all of what comes,
 are recognised by a pattern instead: 20 times cheaper and, as a test shows, the same.
 """
@@ -83,7 +83,7 @@ _EMAIL = re.compile(
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 
 # In URLs only parameters with these names are looked into: a phone matcher run over
-# whole URLs finds a "phone" in 22 % of ordinary ad links (DESIGN §4).
+# whole URLs finds a "phone" in 22 % of ordinary ad links.
 _WHOSE = "(?:user|client|contact|customer|your|my|lead|buyer|caller|form|guest)?"
 _URL_NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
@@ -458,7 +458,7 @@ class Tokeniser:
 
 
 class Pseudonymiser:
-    """Applies a stream's field classes to its records (DESIGN §4).
+    """Applies a stream's field classes to its records.
 
     The record that comes out holds declared fields only, with tokens for contacts: one
     token as a string, several as a list, and null for a cell that could not be read.
@@ -668,8 +668,8 @@ def normal_email(spelling: str) -> str:
     """An address as its mailbox is known: equal for every way to write it.
 
     Lower case, IDN domains in their ASCII form. Yandex's domains are one, its `-` and
-    `.` are one letter, and a `+tag` is no part of the login; Gmail also ignores dots
-    (contracts/crm/07). Other domains are left as they are.
+    `.` are one letter, and a `+tag` is no part of the login; Gmail also ignores dots.
+    Other domains are left as they are.
     """
     local, _, domain = spelling.strip(" .,;'-").lower().rpartition("@")
     if not domain.isascii():

@@ -171,7 +171,7 @@ def test_replay_says_when_tokens_are_throw_away(run, body, monkeypatch):
     [
         ({"callId": None}, "key field callId is empty"),
         ({"callId": "(gone)"}, "field callId is missing"),
-        ({"timestamp": "(gone)"}, "its civil day cannot be read"),
+        ({"timestamp": "(gone)"}, "required field timestamp is missing"),
         ({"timestamp": [1]}, "its civil day cannot be read"),
         ({"timestamp": "+7 900 000-11-22"}, "its civil day cannot be read"),
         ({"timestamp": 10**18}, "its civil day cannot be read"),

@@ -126,37 +126,6 @@ def test_offset_has_a_page_limit():
 
 
 @given(rows, sizes)
-def test_id_cursor_gives_every_row_once(data, size):
-    def fetch(after):
-        return [item for item in data if item > after][:size]
-
-    assert flat(paging.id_cursor(fetch, id_of=identity, size=size)) == data
-
-
-@pytest.mark.parametrize(
-    "pages",
-    [
-        pytest.param([[1, 2], [1, 2]], id="filter not obeyed"),
-        pytest.param([[2, 1]], id="order not obeyed"),
-        pytest.param([[1, 2, 3]], id="page over its size"),
-    ],
-)
-def test_id_cursor_refuses(pages):
-    turn = iter(pages)
-    with pytest.raises(ParseError):
-        flat(paging.id_cursor(lambda _: next(turn), id_of=identity, size=2))
-
-
-def test_id_cursor_has_a_page_limit():
-    with pytest.raises(ParseError, match="4 pages"):
-        flat(
-            paging.id_cursor(
-                lambda after: [after + 1], id_of=identity, size=1, most_pages=4
-            )
-        )
-
-
-@given(rows, sizes)
 def test_cursor_gives_every_row_once(data, size):
     def fetch(token):
         start = int(token or 0)

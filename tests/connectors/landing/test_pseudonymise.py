@@ -64,7 +64,7 @@ def test_a_short_key_is_refused() -> None:
         Tokeniser("1", b"short")
 
 
-# -- phones (contracts/crm/08) -----------------------------------------------------------
+# -- phones ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
