@@ -39,6 +39,9 @@ lint: env env-dev ## ruff, mypy, sqlfluff
 	@.venv-dev/bin/mypy --python-executable .venv/bin/python
 	@.venv-dev/bin/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
 
+evaluate: env ## dbt-project-evaluator over dbt_project (downloads it from dbt's package hub)
+	@$(RUN) -m pytest -m slow -rs tests/warehouse/test_evaluator.py
+
 format: env-dev ## format Python
 	@.venv-dev/bin/ruff check --fix-only -q . ; .venv-dev/bin/ruff format -q .
 

@@ -1,11 +1,8 @@
 {% set streams = [
-    ('yandex_direct', 'keyword_performance'),
-    ('yandex_direct', 'campaign_performance'),
     ('yandex_metrica', 'visits'),
     ('calltouch', 'calls'),
     ('bitrix24', 'leads'),
     ('bitrix24', 'deals'),
-    ('bitrix24', 'contacts'),
 ] %}
 with
 
