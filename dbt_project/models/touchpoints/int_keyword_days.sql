@@ -1,4 +1,4 @@
--- What each keyword cost and brought on a day: what a click can be tied to.
+-- The days on which each keyword was shown: what a click can be tied to.
 {{ config(indexes=[
     {'columns': ['spend_date', 'campaign_id', 'keyword_key']},
 ]) }}
@@ -21,8 +21,7 @@ keyword_days as (
         ad_group_id,
         keyword_key,
         placement,
-        sum(clicks) as clicks,
-        sum(spend_amount) as spend_amount
+        sum(clicks) as clicks
     from spend
     group by
         spend_date,

@@ -55,7 +55,6 @@ templates as (
         account_id,
         parameter,
         tag_template,
-        'yandex_direct' as platform,
         -- in the order in which they stand in the template
         array_to_string(
             array(
