@@ -184,7 +184,8 @@ class Cluster:
         options = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": str(self.data),
+            # TCP only: a socket's path may have 107 bytes, a folder's name more
+            "unix_socket_directories": "",
             "max_connections": "200",
             **settings,
         }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_the_embedded_server_from_nothing_to_deleted(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path / "pg", free_port(), "right")
+    cluster = Cluster(tmp_path / ("a-long-name-" * 12) / "pg", free_port(), "right")
     cluster.start(fsync="off")
     try:
         with psycopg.connect(cluster.dsn()) as connection:
