@@ -18,7 +18,15 @@ from rich.console import Console
 
 from demo import airflow, databases, processes, superset
 from demo.postgres import Cluster, PostgresError, wheel_binaries
-from demo.settings import LOCAL, ROOT, STATE, DemoError, DemoSettings, port_is_free
+from demo.settings import (
+    LOCAL,
+    RECORDED,
+    ROOT,
+    STATE,
+    DemoError,
+    DemoSettings,
+    port_is_free,
+)
 
 app = typer.Typer(
     help="Throughline on one machine, without Docker.",
@@ -91,6 +99,11 @@ def start_simulator(settings: DemoSettings, end_date: date) -> None:
             "--size", settings.size,
             "--end-date", end_date.isoformat(),
             "--token-env", "DEMO_API_TOKEN",
+            *(
+                ["--recorded", str(RECORDED), "--index", str(RECORDED / "index.yml")]
+                if RECORDED
+                else []
+            ),
         ],
         {**settings.environment(), "DEMO_API_TOKEN": settings.secret["api_token"]},
     )  # fmt: skip
@@ -129,9 +142,10 @@ def run_dag(settings: DemoSettings, end_date: date) -> None:
     client.wait_until_healthy()
     client.wait_for_dag("marketing")
     say("Airflow is up", since)
+    first = (end_date - timedelta(days=settings.days)).isoformat()
     window = {
-        "date_from": (end_date - timedelta(days=settings.days)).isoformat(),
-        "date_to": end_date.isoformat(),
+        "date_from": os.environ.get("DEMO_FROM") or first,
+        "date_to": os.environ.get("DEMO_TO") or end_date.isoformat(),
     }
     run_id = client.trigger("marketing", window)
     say(f"marketing runs over {window['date_from']} … {window['date_to']}")

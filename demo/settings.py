@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parents[1]
 # DEMO_HOME puts a second demo beside the first (the tests do)
 LOCAL = Path(os.environ.get("DEMO_HOME") or ROOT / ".local").resolve()
 STATE = LOCAL / "demo.json"
+# a folder of recorded answers (with index.yml and sources.yml) instead of the company
+RECORDED = Path(os.environ["DEMO_RECORDED"]) if "DEMO_RECORDED" in os.environ else None
+SOURCES = (RECORDED or ROOT / "simulator").resolve() / "sources.yml"
 
 ROLES = ("loader", "transformer", "publisher", "bi")
 PORTS = {"airflow": 8080, "superset": 8088, "postgres": 54329, "simulator": 8099}
@@ -98,18 +102,17 @@ class DemoSettings:
     def connections(self) -> dict[str, str]:
         """The Airflow connections of the demo's accounts, by environment variable."""
         made = {}
-        for source, fields in {
-            "yandex_direct": {},
-            "yandex_metrica": {},
-            "calltouch": {},
-            "bitrix24": {"login": "1"},
-        }.items():
-            made[f"AIRFLOW_CONN_THROUGHLINE_{source.upper()}__MAIN"] = json.dumps(
+        for each in yaml.safe_load(SOURCES.read_text("utf-8"))["sources"]:
+            source, account = each["source"], each["account"]
+            # recorded answers of several accounts are told apart by their paths
+            more = f"/{account}" if RECORDED else ""
+            name = f"AIRFLOW_CONN_THROUGHLINE_{source}__{account}".upper()
+            made[name] = json.dumps(
                 {
                     "conn_type": "http",
-                    "host": f"{self.url('simulator')}/{source}",
+                    "host": f"{self.url('simulator')}/{source}{more}",
+                    "login": "1",  # Bitrix24: whose webhook it is
                     "password": self.secret["api_token"],
-                    **fields,
                 }
             )
         return made
@@ -119,7 +122,7 @@ class DemoSettings:
         return {
             "THROUGHLINE_HOME": str(ROOT),
             "THROUGHLINE_DEMO": "1",
-            "THROUGHLINE_SOURCES": str(ROOT / "simulator/sources.yml"),
+            "THROUGHLINE_SOURCES": str(SOURCES),
             # the simulated company ends on the day the demo began
             "THROUGHLINE_SCHEDULE": "none",
             "THROUGHLINE_WAREHOUSE_HOST": "127.0.0.1",
