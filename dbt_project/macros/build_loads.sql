@@ -4,10 +4,13 @@
     `where`.
 
     A full build reads every live row of raw. An incremental one reads the live rows that
-    the loads of this build wrote (`ops.build_loads`, var build_id), and the post-hook
-    takes out what those loads found gone at the vendor. Without a build_id an
-    incremental run reads everything again. The loads are put into an array first, so
-    that the indexes on raw's load ids can be used.
+    the loads of this build wrote (`ops.build_loads`), and the post-hook takes out what
+    those loads found gone at the vendor. The loads are put into an array first, so that
+    the index on raw's load ids can be used.
+
+    The session says which build this is (throughline.build_id, set by the pipeline
+    through PGOPTIONS): as a var of dbt it would make each build parse the whole project
+    again. Without it, by hand, an incremental run reads everything again.
 #}
 {% macro staged_by_load(source_name, table_name) -%}
     {{ config(
@@ -24,17 +27,21 @@
 {%- endmacro %}
 
 {% macro loads_of_this_build() -%}
+    {%- set build_id = "nullif(current_setting('throughline.build_id', true), '')" -%}
     any(
         array(
             select load_id from {{ source('ops', 'build_loads') }}
-            where build_id = {{ var('build_id') }}
+            where build_id = {{ build_id }}::bigint
+            union all
+            select load_id from {{ source('ops', 'loads') }}
+            where {{ build_id }} is null
         )
     )
 {%- endmacro %}
 
 {% macro rows_of_this_build() -%}
     deleted_load_id is null
-    {%- if is_incremental() and var('build_id', none) is not none %}
+    {%- if is_incremental() %}
     and load_id = {{ loads_of_this_build() }}
     {%- endif %}
 {%- endmacro %}
@@ -46,10 +53,6 @@
     where
         landed.account_id = staged.account_id
         and landed.record_key = staged.record_key
-        {%- if var('build_id', none) is not none %}
         and landed.deleted_load_id = {{ loads_of_this_build() }}
-        {%- else %}
-        and landed.deleted_load_id is not null
-        {%- endif %}
     {%- endif %}
 {%- endmacro %}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from pipeline.builds import Build
 
 GOOD = {"success", "pass", "warn"}
-KEPT_FOLDERS = 5
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def build_station(
             f"build {build.build_id} of run {run_id} is {build.state}: start again "
             f"from station {first}, or start a new run"
         )
-    target = _target_folder(build)
+    target = _target_folder()
     results_file = target / "run_results.json"
     results_file.unlink(missing_ok=True)
     code = _run_dbt(station, build, target, full_refresh=full_refresh)
@@ -274,29 +272,31 @@ def scratch() -> Path:
     return home() / ".local" / "dbt"
 
 
-def _target_folder(build: Build) -> Path:
-    """The scratch of one build, shared by its stations so that they parse once."""
-    database = os.environ.get("THROUGHLINE_WAREHOUSE_DB") or "warehouse"
-    target = scratch() / f"{database}-build-{build.build_id}"
-    target.mkdir(parents=True, exist_ok=True)
-    old = sorted(
-        scratch().glob(f"{database}-build-*"), key=lambda folder: folder.stat().st_mtime
+def _target_folder() -> Path:
+    """dbt's folder of one warehouse: what a build parsed, the next need not parse."""
+    host, port, database = (
+        os.environ.get(f"THROUGHLINE_WAREHOUSE_{name}") or default
+        for name, default in (
+            ("HOST", "127.0.0.1"),
+            ("PORT", "5432"),
+            ("DB", "warehouse"),
+        )
     )
-    for folder in old[:-KEPT_FOLDERS]:
-        shutil.rmtree(folder, ignore_errors=True)
+    target = scratch() / f"{database}@{host.replace('/', '_')}:{port}"
+    target.mkdir(parents=True, exist_ok=True)
     return target
 
 
 def _run_dbt(
     station: Station, build: Build, target: Path, *, full_refresh: bool
 ) -> int:
-    """Run dbt and log its lines as they come; returns its exit code."""
+    """Run dbt and log its lines as they come; returns its exit code.
+
+    Its vars must be the same in every build: dbt parses the whole project again when
+    one changes. What is of this build alone goes with the session.
+    """
     project = home() / "dbt_project"
-    variables = {
-        "build_id": build.build_id,
-        "as_of": build.as_of.isoformat(),
-        "reporting_time_zone": load_sources().reporting_time_zone,
-    }
+    variables = {"reporting_time_zone": load_sources().reporting_time_zone}
     command = [
         str(Path(sys.executable).parent / "dbt"),
         "--no-use-colors", "--no-version-check",
@@ -310,8 +310,10 @@ def _run_dbt(
     ]  # fmt: skip
     if full_refresh:
         command.append("--full-refresh")
+    options = f"-c throughline.build_id={build.build_id}"
     environment = {
         **os.environ,
+        "PGOPTIONS": f"{os.environ.get('PGOPTIONS', '')} {options}".strip(),
         "THROUGHLINE_HOME": str(home()),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }

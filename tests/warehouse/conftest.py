@@ -24,13 +24,15 @@ __all__ = ["company", "dbt", "warehouse"]
 
 @pytest.fixture(scope="module")
 def dbt(warehouse: str, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
-    """Runs one dbt command in the warehouse: (*arguments, vars…) -> run_results.json.
+    """Runs one dbt command in the warehouse, for a build: -> run_results.json.
 
     Fails when dbt does; `check=False` returns the results of a failed command too.
     """
     target = tmp_path_factory.mktemp("dbt")
 
-    def run(*arguments: str, check: bool = True, **variables: Any) -> dict[str, Any]:
+    def run(
+        *arguments: str, check: bool = True, build_id: int | None = None
+    ) -> dict[str, Any]:
         command = [
             str(Path(sys.executable).parent / "dbt"),
             "--no-use-colors",
@@ -40,11 +42,13 @@ def dbt(warehouse: str, project: Path, tmp_path_factory: pytest.TempPathFactory)
             "--profiles-dir", str(project / "dbt_project"),
             "--target-path", str(target),
             "--log-path", str(target / "logs"),
-            "--vars", json.dumps(variables),
         ]  # fmt: skip
+        environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        if build_id is not None:
+            environment["PGOPTIONS"] = f"-c throughline.build_id={build_id}"
         done = subprocess.run(
             command,
-            env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            env=environment,
             cwd=project,
             capture_output=True,
             text=True,
