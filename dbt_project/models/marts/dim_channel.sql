@@ -2,6 +2,12 @@ with
 
 channel_names as (
 
+    select * from {{ ref('channel_names') }}
+
+),
+
+channels as (
+
     select
         channel,
         channel_name,
@@ -9,8 +15,8 @@ channel_names as (
         is_paid,
         is_direct,
         sort
-    from {{ ref('channel_names') }}
+    from channel_names
 
 )
 
-select * from channel_names
+select * from channels
