@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["critical", "warning"]
 Gate = Literal["raw", "marts"]
+Answer = tuple[list[str], list[tuple[Any, ...]]]  # names of columns, rows
 SHOWN_SUBJECTS = 5
 
 
@@ -172,22 +174,39 @@ def run_checks(
     checks: Sequence[Check],
     parameters: Mapping[str, Any],
 ) -> list[Verdict]:
-    """Run each check as it stands; a crash is a verdict, not an exception."""
-    judge = _Judge()
-    verdicts = []
-    for check in checks:
-        try:
-            with connection.transaction():
-                cursor = connection.execute(check.query.encode(), parameters)
-                names = [column.name for column in cursor.description or ()]
-                rows = cursor.fetchall()
-            verdicts.append(judge(check, names, rows))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not pass
-            text = " ".join(str(error).split())[:200]
-            verdicts.append(
-                Verdict(check, "crashed", f"{type(error).__name__}: {text}")
-            )
-    return verdicts
+    """Run each check as it stands; a crash is a verdict, not an exception.
+
+    GX takes seconds to import: it does while Postgres works on the queries.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        judge = pool.submit(_Judge)
+        answers = [_answer(connection, check, parameters) for check in checks]
+    return [
+        _verdict(judge.result(), check, answer)
+        for check, answer in zip(checks, answers, strict=True)
+    ]
+
+
+def _answer(
+    connection: psycopg.Connection, check: Check, parameters: Mapping[str, Any]
+) -> Answer | Exception:
+    try:
+        with connection.transaction():
+            cursor = connection.execute(check.query.encode(), parameters)
+            names = [column.name for column in cursor.description or ()]
+            return names, cursor.fetchall()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not pass
+        return error
+
+
+def _verdict(judge: _Judge, check: Check, answer: Answer | Exception) -> Verdict:
+    try:
+        if isinstance(answer, Exception):
+            raise answer
+        return judge(check, *answer)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not pass
+        text = " ".join(str(error).split())[:200]
+        return Verdict(check, "crashed", f"{type(error).__name__}: {text}")
 
 
 class _Judge:
