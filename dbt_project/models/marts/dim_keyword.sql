@@ -65,11 +65,12 @@ seen as (
 
 ),
 
+-- sorting by names is dear and most are seen on many days: the last of them will do
 with_marks as (
 
     select
         source_rank,
-        seen_date,
+        max(seen_date) as seen_date,
         coalesce(platform, '(none)') as platform,
         coalesce(account_id, '(none)') as account_id,
         coalesce(campaign_id, '(none)') as campaign_id,
@@ -80,6 +81,17 @@ with_marks as (
         coalesce(ad_group_name, ad_group_id, '(none)') as ad_group_name,
         coalesce(keyword, keyword_key, '(none)') as keyword
     from seen
+    group by
+        source_rank,
+        platform,
+        account_id,
+        campaign_id,
+        campaign_name,
+        ad_group_id,
+        ad_group_name,
+        keyword_key,
+        keyword_id,
+        keyword
 
 ),
 

@@ -58,6 +58,11 @@ begin
     -- short, so compiling them costs more than it saves
     execute format('alter database %I set timezone to ''UTC''', current_database());
     execute format('alter database %I set jit to off', current_database());
+    -- models and checks sort and hash whole histories: with 4 MB they do it on disk
+    execute format(
+        'alter role transformer in database %I set work_mem to ''64MB''',
+        current_database()
+    );
     execute format(
         'alter role bi in database %I set default_transaction_read_only to on',
         current_database()
