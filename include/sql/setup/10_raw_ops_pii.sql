@@ -181,7 +181,11 @@ begin
         raise exception 'raw table name % must be [a-z0-9_], at most 55 letters', name;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('raw.' || name, 0));
-    if to_regclass('raw.' || name) is not null then
+    -- to_regclass answers from a cache that a wait for this lock does not renew
+    if exists (
+        select from pg_class
+        where pg_class.relnamespace = 'raw'::regnamespace and pg_class.relname = name
+    ) then
         return false;
     end if;
     execute format(

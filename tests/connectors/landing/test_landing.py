@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -668,3 +669,23 @@ def test_an_autocommit_connection_lands_whole_as_well(
         assert auto.land(STATS, [row(1, 1)]).rows_new == 1
     assert len(stand.rows(STATS)) == 1
     assert COLUMNS[0] in stand.rows(STATS)["2026-05-01|1"]
+
+
+def test_two_accounts_may_make_their_raw_table_at_once(loader: str) -> None:
+    make = "select ops.create_raw_table('shop', 'raced')"
+    with (
+        psycopg.connect(loader) as first,
+        psycopg.connect(loader, autocommit=True) as second,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        # a session that made tables before, and has just looked for this one in vain
+        for other in ("warm", "warmer"):
+            second.execute(f"select ops.create_raw_table('shop', '{other}')")
+        second.execute("begin")
+        second.execute("select to_regclass('raw.shop__raced')")
+        assert first.execute(make).fetchone() == (True,)
+        answer = pool.submit(lambda: second.execute(make).fetchone())
+        time.sleep(0.3)
+        assert not answer.done()
+        first.commit()
+        assert answer.result(timeout=10) == (False,)
