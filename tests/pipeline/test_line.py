@@ -141,6 +141,14 @@ def test_every_dbt_node_is_written_down(line: Line, connect_as: Connect) -> None
     assert all(row[1] > 3 and row[2] and row[3] for row in rows)
 
 
+def test_dbt_parses_the_project_once_for_all_builds(line: Line) -> None:
+    """Nothing that changes from build to build is a var: it costs ten seconds each."""
+    (log,) = dbt_station.scratch().glob("*/logs/dbt.log")
+    told = log.read_text(encoding="utf-8")
+    assert told.count("Command `dbt build` succeeded") == 9
+    assert told.count("Starting full parse") == 1
+
+
 def test_runs_and_builds_end_published(line: Line, connect_as: Connect) -> None:
     rows = (
         connect_as("transformer")
