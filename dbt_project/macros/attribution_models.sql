@@ -8,7 +8,7 @@
     At least one weight of a conversion must be above zero.
 #}
 {% macro attribution_models() %}
-{% set half_life = var('time_decay_half_life_days', 7) %}
+{% set half_life = var('time_decay_half_life_days') %}
 {{ return([
         {
             'name': 'first_touch',

@@ -370,6 +370,18 @@ def test_each_var_says_what_it_changes(project: Path) -> None:
     assert seen == set(names)
 
 
+def test_a_var_has_its_value_in_one_place(project: Path) -> None:
+    """A default beside a `var()` would be a second choice that nobody sees."""
+    folder = project / "dbt_project"
+    checked = 0
+    for part in ("models", "macros", "tests"):
+        for path in (folder / part).rglob("*.sql"):
+            for call in re.findall(r"\bvar\([^)]*\)", path.read_text()):
+                checked += 1
+                assert "," not in call, f"{path.name}: {call} repeats dbt_project.yml"
+    assert checked > 10
+
+
 def test_each_interface_has_a_contract(models: dict[str, Node]) -> None:
     """What the marts stand on cannot change its columns in silence."""
     for name in (

@@ -155,7 +155,7 @@ refund_conversions as (
         closed_date as attributed_date,
         coalesce(
             cast(refund_date as timestamp)
-            at time zone '{{ var("reporting_time_zone", "Europe/Moscow") }}',
+            at time zone '{{ var("reporting_time_zone") }}',
             closed_at
         ) as converted_at,
         coalesce(refund_date, closed_date) as converted_date,

@@ -52,7 +52,7 @@ touchpoints_in_window as (
             conversions.person_id = persons_touchpoints.person_id
             and conversions.attributed_at >= persons_touchpoints.touched_at
             and conversions.attributed_at - make_interval(
-                hours => 24 * {{ var('attribution_window_days', 90) }}
+                hours => 24 * {{ var('attribution_window_days') }}
             ) < persons_touchpoints.touched_at
 
 ),

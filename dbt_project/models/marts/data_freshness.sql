@@ -32,7 +32,7 @@ shown_loads as (
             loads.date_to - 1,
             cast(
                 loads.finished_at at time zone
-                '{{ var("reporting_time_zone", "Europe/Moscow") }}' as date
+                '{{ var("reporting_time_zone") }}' as date
             )
         ) as known_until
     from loads

@@ -1,5 +1,5 @@
 {% set models = attribution_models() %}
-{% set window = "make_interval(hours => 24 * " ~ var('attribution_window_days', 90)
+{% set window = "make_interval(hours => 24 * " ~ var('attribution_window_days')
     ~ ")" %}
 
 with

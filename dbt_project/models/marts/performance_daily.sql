@@ -296,7 +296,7 @@ with_ratios as (
         {{ ratio('revenue', 'sales') }} as aov,
         coalesce(
             date > (
-                select build_info.as_of - {{ var('provisional_days', 7) }}
+                select build_info.as_of - {{ var('provisional_days') }}
                 from build_info
             ),
             false
