@@ -8,7 +8,7 @@ RUN = PYTHONPATH=plugins:. .venv/bin/python
 # a home for caches where the environment names none
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
-.PHONY: help demo down status test test-slow lint format bench psql lock clean \
+.PHONY: help demo down status test test-slow lint evaluate format bench psql lock clean \
 	env env-dev env-superset chromium up up-demo
 
 help: ## this list
