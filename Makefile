@@ -5,7 +5,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV = .venv/bin/uv --quiet pip install --system-certs --compile-bytecode
 RUN = PYTHONPATH=plugins:. .venv/bin/python
-# a home for caches where the environment names none
+# an empty environment has neither: where programs are, and a home for caches
+export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
 .PHONY: help demo down status test test-slow lint evaluate format bench psql lock clean \
