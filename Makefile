@@ -46,8 +46,9 @@ evaluate: env ## dbt-project-evaluator over dbt_project (downloads it from dbt's
 format: env-dev ## format Python
 	@.venv-dev/bin/ruff check --fix-only -q . ; .venv-dev/bin/ruff format -q .
 
-bench: env ## figures with the machine's description: landing against a bare COPY and dlt
+bench: env ## figures with the machine's description: landing against a bare COPY and dlt, the demo
 	@$(RUN) -m bench landing
+	@$(RUN) -m bench demo
 
 up: .env ## production shape: docker compose up (writes .env with generated secrets first)
 	docker compose up -d --wait
