@@ -20,6 +20,8 @@ INTERNAL = {
     "THROUGHLINE_HOME",  # where the image keeps the project
     "THROUGHLINE_TEST_POSTGRES",  # the tests' own server
 }
+# a whole name: what an f-string completes is no setting by itself
+SETTING = re.compile(r"THROUGHLINE_[A-Z_]*[A-Z](?![A-Z_])")
 ENDS_BY_ITSELF = {"setup", "superset-setup"}
 
 
@@ -44,7 +46,7 @@ def settings_read_by_the_code(project: Path) -> set[str]:
     for folder in ("plugins", "include", "dbt_project", "dags"):
         for path in (project / folder).rglob("*"):
             if path.suffix in {".py", ".yml", ".yaml", ".sql"} and path.is_file():
-                found |= set(re.findall(r"THROUGHLINE_[A-Z_]*[A-Z]", path.read_text()))
+                found |= set(re.findall(SETTING, path.read_text()))
     return found
 
 
