@@ -89,7 +89,9 @@ def test_the_printed_table_ends_with_addresses(demo: Demo) -> None:
         assert word in demo.output
 
 
-def test_marts_agree_with_the_truth(demo: Demo, world: World) -> None:
+def test_marts_agree_with_the_truth(
+    demo: Demo, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Spend to the kopeck, sales and revenue exactly, down to channel totals."""
     wanted = truth.totals(world)
     columns = ("cost_amount", "sales_gross", "revenue_gross", "refunds_amount",
@@ -101,7 +103,9 @@ def test_marts_agree_with_the_truth(demo: Demo, world: World) -> None:
         ).fetchone()
     assert row is not None
     found = dict(zip(columns, row, strict=True))
-    print("".join(f"\n  {name:<16} {value:>16,.2f}" for name, value in found.items()))
+    with capsys.disabled():
+        for name, value in found.items():
+            print(f"\n  {name:<16} {value:>16,.2f}", end="")
     assert found == {
         "cost_amount": Decimal(wanted.cost_kopecks) / 100,
         "sales_gross": wanted.sales,
@@ -132,7 +136,9 @@ def test_every_model_and_basis_gives_the_same_totals(demo: Demo) -> None:
     assert len({row[2:] for row in rows}) == 1
 
 
-def test_persons_agree_with_the_truth(demo: Demo, world: World) -> None:
+def test_persons_agree_with_the_truth(
+    demo: Demo, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     tokeniser = Tokeniser("1", bytes.fromhex(demo.settings.secret["token_key"]))
     with demo.connect("transformer") as connection:
         rows = connection.execute(
@@ -144,10 +150,11 @@ def test_persons_agree_with_the_truth(demo: Demo, world: World) -> None:
         for kind, identifier, person in rows
     }
     found = truth.accuracy(world, assignment, tokeniser.token, KINDS)
-    print(
-        f"\n  persons: precision {found.precision:.4f}, recall {found.recall:.4f}, "
-        f"of what evidence links {found.recall_linkable:.4f}"
-    )
+    with capsys.disabled():
+        print(
+            f"\n  persons: precision {found.precision:.4f}, recall {found.recall:.4f}, "
+            f"of what evidence links {found.recall_linkable:.4f}"
+        )
     assert found.identifiers > 1_000
     assert found.precision >= 0.97
     assert found.recall_linkable >= 0.97
