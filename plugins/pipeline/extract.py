@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -21,7 +20,6 @@ from pipeline.log import say, table, warn
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
     import psycopg
@@ -96,20 +94,17 @@ def _extract(
                 continue
             results.append(result)
             rows.append(_line(stream.name, read, result, began))
-            if stream.kind != "entity" or not _sweep_is_due(
-                connection, account, stream
-            ):
+            if stream.kind != "entity" or stream.append_only:
+                continue
+            if not _sweep_is_due(connection, account, stream):
                 continue
             began = time.monotonic()
-            keys = _keys(connector, stream)
-            if keys is None:
-                continue
             result = landing.sweep(
                 connection,
                 account=account,
                 source=account.source,
                 stream=stream,
-                keys=keys,
+                keys=connector.keys(stream),
                 run_id=run_id,
             )
             results.append(result)
@@ -314,13 +309,3 @@ def _sweep_is_due(
         (account.source, account.account_id, stream.name),
     ).fetchone()
     return row is None or row[0] is None or bool(row[0])
-
-
-def _keys(connector: Connector, stream: Stream) -> Iterator[list[str]] | None:
-    """The stream's live keys; None when the connector cannot list them."""
-    try:
-        keys = iter(connector.keys(stream))
-        first = next(keys, [])
-    except NotImplementedError:  # a history that is only ever added to
-        return None
-    return chain([first], keys)

@@ -230,11 +230,10 @@ def test_a_cursor_at_the_end_brings_little_and_loses_nothing(
 def test_keys_of_the_sweep_are_the_keys_of_the_rows(
     case: Case, on_bench: OnBench
 ) -> None:
-    bench = on_bench(case.source)
-    try:
-        found = [key for keys in bench.connector().keys(case.stream) for key in keys]
-    except NotImplementedError:
+    if case.stream.append_only:
         pytest.skip("append-only: nothing is ever deleted")
+    bench = on_bench(case.source)
+    found = [key for keys in bench.connector().keys(case.stream) for key in keys]
     assert len(found) == len(set(found))
     assert set(found) == set(keyed(case.stream, bench.read(case.stream)))
 

@@ -121,7 +121,8 @@ class Connector(ABC):
     def keys(self, stream: Stream) -> Iterator[list[str]]:
         """Entity streams: every live record key, for the sweep of what was deleted.
 
-        NotImplementedError where the vendor cannot list them: there is no sweep.
+        Each entity stream needs it but one that is `append_only`; a connector without
+        it fails here with NotImplementedError, rather than never seeing a deletion.
         """
         raise NotImplementedError(f"{self.name}.{stream.name} cannot list its keys")
 

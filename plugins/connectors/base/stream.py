@@ -124,7 +124,8 @@ class Stream:
     """One kind of record a source gives.
 
     `window` streams are replaced by civil day, `entity` streams are upserted from a
-    cursor and swept of deleted keys, `snapshot` streams are read whole each time.
+    cursor and swept of deleted keys (unless `append_only`: the vendor never deletes
+    from it), `snapshot` streams are read whole each time.
     `restate_days`: how far back the vendor corrects, read again each run;
     `history_days`: how far back the first read goes (civil days of the account);
     `amount_field`: the money that loads sum up, in the account's currency.
@@ -143,6 +144,7 @@ class Stream:
     history_days: int = 1095
     required_fields: tuple[str, ...] = ()
     large_records: bool = False
+    append_only: bool = False
 
     def record_key(self, record: Mapping[str, Any]) -> str:
         r"""The key fields joined by "|"; a "|" or "\" inside is escaped by "\".

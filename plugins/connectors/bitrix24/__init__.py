@@ -111,9 +111,7 @@ class Bitrix24(Connector):
                     yield JsonBatch(records)
 
     def keys(self, stream: Stream) -> Iterator[list[str]]:
-        """Ids of all live objects, 50 at a time; NotImplementedError for the rest."""
-        if stream.name not in lists.OBJECTS:
-            raise NotImplementedError(f"{stream.name} is only ever added to")
+        """Ids of all live objects, 50 at a time."""
         for rows in lists.by_id(self.client, lists.only(stream, "ID")):
             yield [str(row["ID"]) for row in rows]
 

@@ -22,6 +22,7 @@ def _entity(
     required: tuple[str, ...] = (),
     dated: str = "DATE_CREATE",
     amount: str | None = None,
+    append_only: bool = False,
 ) -> Stream:
     """What has an ID; its day is that of the moment `dated`, in the account's zone."""
 
@@ -31,6 +32,7 @@ def _entity(
     return Stream(
         name=name,
         kind="entity",
+        append_only=append_only,
         key=("ID",),
         fields=declared,
         date_field=dated,
@@ -69,11 +71,11 @@ CONTACTS = _entity("contacts", *fields(
 DEAL_STAGE_HISTORY = _entity("deal_stage_history", *fields(
     "TYPE_ID", "CREATED_TIME", "STAGE_ID", "STAGE_SEMANTIC_ID",
     ids=("ID", "OWNER_ID", "CATEGORY_ID"),
-), required=("OWNER_ID", "STAGE_ID"), dated="CREATED_TIME")
+), required=("OWNER_ID", "STAGE_ID"), dated="CREATED_TIME", append_only=True)
 LEAD_STAGE_HISTORY = _entity("lead_stage_history", *fields(
     "TYPE_ID", "CREATED_TIME", "STATUS_ID", "STATUS_SEMANTIC_ID",
     ids=("ID", "OWNER_ID"),
-), required=("OWNER_ID", "STATUS_ID"), dated="CREATED_TIME")
+), required=("OWNER_ID", "STATUS_ID"), dated="CREATED_TIME", append_only=True)
 DEAL_CONTACTS = _snapshot("deal_contacts", ("DEAL_ID", "CONTACT_ID"), "IS_PRIMARY", *fields(
     "SORT", "IS_PRIMARY", ids=("DEAL_ID", "CONTACT_ID", "ROLE_ID"),
 ))
