@@ -6,6 +6,7 @@ puts it on a port. Tests may call `handle` directly.
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -14,7 +15,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -165,8 +167,14 @@ class RateLimit:
 class Face(ABC):
     """One vendor's API over the simulated company.
 
-    `handle` may be called from several threads at once.
+    `branch` is the firm of the group whose data it shows. `handle` may be called from
+    several threads at once.
     """
+
+    branch: ClassVar[str] = "msk"
+
+    # the vendor's desk of access tokens, for sources whose tokens run out
+    desk: TokenDesk | None = None
 
     def __init__(self, world: World, options: Options) -> None:
         self.world = world
@@ -174,8 +182,13 @@ class Face(ABC):
 
     @property
     def view(self) -> World:
-        """The company as the APIs know it at `options.now` (cached between calls)."""
-        return self.world.as_of(self.options.now)
+        """The firm as the APIs know it at `options.now` (cached between calls)."""
+        return self.firm.as_of(self.options.now)
+
+    @property
+    def firm(self) -> World:
+        """The whole of the firm this API serves, with what is still to come."""
+        return self.world.branch(self.branch)
 
     @abstractmethod
     def handle(self, request: Request) -> Response:
@@ -184,3 +197,123 @@ class Face(ABC):
     def unauthorized(self, request: Request) -> Response:
         """What the vendor answers to a token that has run out; faces override it."""
         return json_response({"error": "unauthorized"}, 401)
+
+    def ran_out(self, request: Request) -> Response:
+        """The token runs out just now: the answer to the one who comes with it."""
+        if self.desk is not None:
+            self.desk.expire()
+        return self.unauthorized(request)
+
+
+class TokenDesk:
+    """Gives access tokens for grants (RFC 6749, 7523), and knows which still work.
+
+    What the company's people have is known by the source's token T: a refresh token,
+    a client secret or a password is good when it is T or begins with `T-`, the issuer
+    of a signed JWT when T is in it (its signature is not looked at). `one_time`: a
+    refresh token works once and comes with a successor. `single`: a new access token
+    ends those before it. `seconds` is how long one lasts, `as_text` writes that as a
+    string. May be asked from several threads at once.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        source: str,
+        *,
+        seconds: int = 3600,
+        one_time: bool = False,
+        single: bool = False,
+        as_text: bool = False,
+    ) -> None:
+        self._options = options
+        self._source = source
+        self._seconds = seconds
+        self._one_time = one_time
+        self._single = single
+        self._as_text = as_text
+        self._good: dict[str, float] = {}
+        self._used: set[str] = set()
+        self._lock = threading.Lock()
+        self.issued = 0  # how many access tokens were given
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a grant, in a form or in JSON; 400 `invalid_grant` if bad."""
+        given = self._given(request)
+        grant = given.get("grant_type", "")
+        with self._lock:
+            if grant == "refresh_token":
+                refresh = given.get("refresh_token", "")
+                is_good = self._knows(refresh) and refresh not in self._used
+                is_good &= self._knows(given.get("client_secret", self._token))
+                if is_good and self._one_time:
+                    self._used.add(refresh)
+            elif grant == "client_credentials":
+                is_good = self._knows(given.get("client_secret", ""))
+            elif grant.endswith("jwt-bearer"):
+                is_good = self._token in _issuer(given.get("assertion", ""))
+            else:
+                return json_response({"error": "unsupported_grant_type"}, 400)
+            if not is_good:
+                content = {
+                    "error": "invalid_grant",
+                    "error_description": "Token has been expired or revoked.",
+                }
+                return json_response(content, 400)
+            return json_response(self._issue(grant))
+
+    def accepts(self, request: Request, token: str | None = None) -> bool:
+        """Does this request (its Bearer header, or `token`) hold a living token?"""
+        if token is None:
+            header = request.headers.get("Authorization", "")
+            token = header.partition(" ")[2] if header[:7] == "Bearer " else ""
+        with self._lock:
+            return self._good.get(token, 0.0) > time.monotonic()
+
+    def expire(self) -> None:
+        """All access tokens given so far work no more; refresh tokens still do."""
+        with self._lock:
+            self._good.clear()
+
+    def _issue(self, grant: str) -> dict[str, Any]:
+        self.issued += 1
+        if self._single:
+            self._good.clear()
+        access = f"{self._token}-access-{self.issued}"
+        self._good[access] = time.monotonic() + self._seconds
+        content: dict[str, Any] = {
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": str(self._seconds) if self._as_text else self._seconds,
+        }
+        if self._one_time or (self._single and grant != "refresh_token"):
+            content["refresh_token"] = f"{self._token}-refresh-{self.issued}"
+        return content
+
+    @property
+    def _token(self) -> str:
+        return self._options.token(self._source)
+
+    def _knows(self, value: str) -> bool:
+        return value == self._token or value.startswith(f"{self._token}-")
+
+    @staticmethod
+    def _given(request: Request) -> dict[str, str]:
+        if "json" in request.headers.get("Content-Type", ""):
+            try:
+                content = request.json()
+            except ValueError:
+                return {}
+            return content if isinstance(content, dict) else {}
+        pairs = parse_qs(request.body.decode("utf-8", "replace"))
+        return {name: values[0] for name, values in pairs.items()}
+
+
+def _issuer(assertion: str) -> str:
+    """Who signed a JWT; empty when it is none."""
+    part = assertion.partition(".")[2].partition(".")[0]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except ValueError:
+        return ""
+    return str(claims.get("iss", "")) if isinstance(claims, dict) else ""

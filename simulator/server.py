@@ -104,7 +104,7 @@ class Company:
     def unauthorized(self, source: str, request: Request) -> Response:
         """The vendor's own answer to a token that has run out."""
         face = self.face(source)
-        return face.unauthorized(request) if face else self.answer(source, request)
+        return face.ran_out(request) if face else self.answer(source, request)
 
     def sources(self) -> list[str]:
         """Names of the connectors that have a face."""

@@ -17,6 +17,7 @@ import simulator
 from connectors.base import landing, registry
 from connectors.base.batch import JsonBatch
 from connectors.base.connection import ConnectionInfo
+from connectors.base.oauth import MemoryTokens
 from connectors.base.sources import Account, load_sources
 from connectors.base.stream import Stream, Window
 from simulator import server
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from connectors.base.batch import Batch
     from connectors.base.connector import Connector
+    from connectors.base.oauth import TokenStore
 
     Ask = Callable[[Request], Response]
     Change = Callable[[Request, Ask], Response]
@@ -72,7 +74,7 @@ def cases(*kinds: str) -> list[Case]:
     """Every registered stream, or those of these kinds."""
     return [
         Case(name, stream)
-        for name in registry.names()
+        for name in sources()
         for stream in registry.connector_class(name).streams_of(accounts()[name])
         if not kinds or stream.kind in kinds
     ]
@@ -80,7 +82,29 @@ def cases(*kinds: str) -> list[Case]:
 
 def one_per_source() -> list[Case]:
     """The first stream of each source, for what does not depend on the stream."""
-    return [next(c for c in cases() if c.source == name) for name in registry.names()]
+    return [next(c for c in cases() if c.source == name) for name in sources()]
+
+
+def sources() -> list[str]:
+    """The registered sources that have an account in the simulated company.
+
+    One that has none fails a test of its own, not the collection of all.
+    """
+    return [name for name in registry.names() if name in accounts()]
+
+
+def extras(source: str) -> dict[str, Any]:
+    """The extra fields a source's connection asks for: `extra.x` is `CANARY-x`."""
+    cls = registry.connector_class(source)
+    names = {*cls.connection_help, *cls.Secrets}
+    asked = {n.removeprefix("extra.") for n in names if n.startswith("extra.")}
+    return {name: f"{CANARY}-{name}" for name in asked}
+
+
+class LastingTokens(MemoryTokens):
+    """Memory that passes for the warehouse."""
+
+    is_lasting = True
 
 
 class Tampered(Face):
@@ -118,6 +142,9 @@ class Tampered(Face):
     def unauthorized(self, request: Request) -> Response:
         return self.inner.unauthorized(request)
 
+    def ran_out(self, request: Request) -> Response:
+        return self.inner.ran_out(request)
+
 
 @dataclass
 class Bench:
@@ -129,10 +156,16 @@ class Bench:
     server: server.RunningServer
     face: Tampered
     slept: list[float] = field(default_factory=list)
+    tokens: TokenStore = field(default_factory=LastingTokens)
 
     def connection(self, **changed: Any) -> ConnectionInfo:
         """A connection to the simulator with every field the connector asks for."""
-        given: dict[str, Any] = {"login": "1", "password": CANARY, "extra": {}}
+        given: dict[str, Any] = {
+            "login": "1",
+            "password": CANARY,
+            "extra": extras(self.source),
+        }
+        given["extra"] |= changed.pop("extra", {})
         given.update(changed)
         return ConnectionInfo(
             conn_id=self.account.conn_id,
@@ -145,6 +178,7 @@ class Bench:
         return registry.build(
             account or self.account,
             self.connection(**connection),
+            tokens=self.tokens,
             sleep=self.slept.append,
         )
 

@@ -23,9 +23,14 @@ _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "0": "\0"}
 
 @dataclass(frozen=True, slots=True)
 class JsonBatch:
-    """Records as dictionaries of JSON values; a number too big for float stays int."""
+    """Records as dictionaries of JSON values; a number too big for float stays int.
+
+    `warnings` are what a person should know of this answer (sampled, thresholded):
+    each distinct text becomes one row of ops.warnings.
+    """
 
     records: list[Record]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,15 @@ from connectors.base.errors import (
     FatalError,
     ParseError,
     RetriableError,
+    TokenExpired,
 )
 from connectors.base.limits import Limits, RateLimiter, shared_limiter
 from connectors.base.redaction import excerpt, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from connectors.base.oauth import Credentials
 
 __all__ = [
     "BLOCK",
@@ -83,14 +86,15 @@ class ApiClient:
 
     `name` begins every label and error (`source/account`); `judge` finds errors that
     the vendor hides; `sleep` and `clock` are for tests. Raises ConfigError for an
-    address that is none. Errors of requests: see `request`.
+    address that is none. Errors of requests: see `request`. `auth` that runs out comes
+    as `Credentials`: they are renewed ahead of their end and once per refused request.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
-        auth: Auth | None = None,
+        auth: Auth | Credentials | None = None,
         name: str = "api",
         limits: Limits | None = None,
         judge: Callable[[Answer], ConnectorError | None] | None = None,
@@ -104,7 +108,8 @@ class ApiClient:
         self.name = name
         self.limits = limits or Limits()
         self._base_url = base_url.rstrip("/")
-        self._auth = auth or Auth()
+        self._fixed = auth if isinstance(auth, Auth) else None
+        self._credentials = None if isinstance(auth, Auth) else auth
         self._judge = judge
         self._if_refused = if_refused
         self._sleep = sleep
@@ -123,7 +128,7 @@ class ApiClient:
         self._session = requests.Session()
         # Neither a proxy for our own machine nor, ever, a password out of ~/.netrc.
         self._session.trust_env = parts.hostname not in _LOOPBACK
-        self._session.auth = self._sign
+        self._session.auth = _unsigned
         self._session.headers["User-Agent"] = "throughline"
         self._session.headers["Accept-Encoding"] = "gzip"
 
@@ -175,15 +180,16 @@ class ApiClient:
         """
         label = f"{self.name}: {method} {path}"
 
-        def once() -> Answer:
+        def once(auth: Auth) -> Answer:
             with closing(
-                self._send(label, method, path, params, json, data, headers)
+                self._send(auth, label, method, path, params, json, data, headers)
             ) as r:
                 answer = self._read_small(label, r)
             self._raise_for(answer, expect)
             return answer
 
-        return self._again(label, once) if retry else once()
+        signed = self._signed(once)
+        return self._again(label, signed) if retry else signed()
 
     # -- big answers ----------------------------------------------------------------
 
@@ -206,9 +212,9 @@ class ApiClient:
         """
         label = f"{self.name}: {method} {path}"
 
-        def once() -> Download:
+        def once(auth: Auth) -> Download:
             with closing(
-                self._send(label, method, path, params, json, None, headers)
+                self._send(auth, label, method, path, params, json, None, headers)
             ) as r:
                 kind = _content_type(r.headers)
                 if r.status_code != 200 or "json" in kind or "html" in kind:
@@ -227,7 +233,7 @@ class ApiClient:
                     )
                 return self._spool(label, r, expect)
 
-        return self._again(label, once)
+        return self._again(label, self._signed(once))
 
     def poll(
         self,
@@ -264,12 +270,40 @@ class ApiClient:
 
     # -- inside ---------------------------------------------------------------------
 
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._auth.headers)
-        return request
+    def _signed(self, once: Callable[[Auth], T]) -> Callable[[], T]:
+        """One request as a call of its own; a refused token is renewed for it once."""
+        is_renewed = False
+
+        def call() -> T:
+            nonlocal is_renewed
+            auth = self._auth()
+            try:
+                return once(auth)
+            except TokenExpired as expired:
+                refused = FatalError(f"{expired}; {self._if_refused}")
+            if self._credentials is None or is_renewed:
+                raise refused
+            log.info("%s: the token was refused, renewing it", self.name)
+            is_renewed = True
+            auth = self._credentials.renewed(auth)
+            try:
+                return once(auth)
+            except TokenExpired as expired:
+                refused = FatalError(
+                    f"{expired}, also with a renewed token; {self._if_refused}"
+                )
+            raise refused
+
+        return call
+
+    def _auth(self) -> Auth:
+        if self._credentials is not None:
+            return self._credentials.current()
+        return self._fixed or _NOBODY
 
     def _send(
         self,
+        auth: Auth,
         label: str,
         method: str,
         path: str,
@@ -278,9 +312,9 @@ class ApiClient:
         data: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> requests.Response:
-        parts = (self._base_url, self._auth.path.strip("/"), path.lstrip("/"))
+        parts = (self._base_url, auth.path.strip("/"), path.lstrip("/"))
         url = "/".join(part for part in parts if part)
-        sent = dict(headers or {})
+        sent = {**(headers or {}), **auth.headers}
         if json is not None:
             data = orjson.dumps(json)
             sent.setdefault("Content-Type", "application/json; charset=utf-8")
@@ -290,7 +324,7 @@ class ApiClient:
                 return self._session.request(
                     method,
                     url,
-                    params={**(params or {}), **self._auth.params},
+                    params={**(params or {}), **auth.params},
                     data=data,
                     headers=sent,
                     timeout=(self.limits.connect_timeout, self.limits.read_timeout),
@@ -428,7 +462,9 @@ class ApiClient:
                 f"{label}: redirected ({status}) to {target}, which is not followed; "
                 "check the address and the ids in the connection and in sources.yml"
             )
-        if status in (401, 403):
+        if status == 401:
+            raise TokenExpired(f"{label}: access was refused ({said})")
+        if status == 403:
             raise FatalError(
                 f"{label}: access was refused ({said}); {self._if_refused}"
             )
@@ -482,6 +518,14 @@ class ApiClient:
         raise RetriableError(
             f"{error} (gave up after {last.attempt_number} tries)", retry_after=asked
         )
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stands where requests would look for a password of its own (~/.netrc)."""
+    return request
+
+
+_NOBODY = Auth()
 
 
 def _content_type(headers: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal  # noqa: TC003 - part of the interface
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from connectors.base.batch import Record
 from connectors.base.client import Answer, ApiClient, Auth, Limits
 from connectors.base.connection import ConnectionInfo
-from connectors.base.errors import ConfigError, ConnectorError
+from connectors.base.errors import ConfigError, ConnectorError, TokenExpired
+from connectors.base.oauth import Token, TokenRequest, standard_token
 from connectors.base.sources import Account
 from connectors.base.stream import Field, Stream, Window
 
@@ -34,9 +35,16 @@ __all__ = [
     "Limits",
     "NoSettings",
     "Record",
+    "Role",
     "Stream",
+    "Token",
+    "TokenExpired",
+    "TokenRequest",
     "Window",
 ]
+
+
+Role = Literal["ads", "analytics", "calls", "crm", "sheet", "files"]
 
 
 class NoSettings(BaseModel):
@@ -49,6 +57,9 @@ class Connector(ABC):
     """Base of all connectors; a subclass declares, the base and the client do."""
 
     name: ClassVar[str]
+    # What the source is in the company. Accounts of sources of one role need names of
+    # their own (see `sources.SOLITARY`): their records meet in one table.
+    role: ClassVar[Role]
     streams: ClassVar[tuple[Stream, ...]]
     # The vendor's address; another one is refused outside the demo. A host may have
     # a `*` where each customer has an address of their own ("https://*.example.com").
@@ -84,6 +95,44 @@ class Connector(ABC):
         return Auth(headers={"Authorization": f"Bearer {connection.password}"})
 
     @classmethod
+    def connection_needs(cls, connection: ConnectionInfo) -> Mapping[str, str]:
+        """Connection fields that must be filled in, and what belongs into each.
+
+        Default: `Secrets` and all of `connection_help`; overridden where there are
+        several ways to prove who we are.
+        """
+        del connection
+        return dict.fromkeys(cls.Secrets, "") | dict(cls.connection_help)
+
+    @classmethod
+    def token_request(
+        cls, account: Account, connection: ConnectionInfo, refresh_token: str | None
+    ) -> TokenRequest | None:
+        """How to get an access token that runs out; None: `auth` is all there is.
+
+        `refresh_token` is the one that came with the last token, None when there is
+        none yet (then what the connection holds is used). Makes no request.
+        """
+        del account, connection, refresh_token
+        return None
+
+    @classmethod
+    def auth_with(
+        cls, account: Account, connection: ConnectionInfo, access_token: str
+    ) -> Auth:
+        """How requests use an access token of `token_request`; default: Bearer."""
+        del account, connection
+        return Auth(headers={"Authorization": f"Bearer {access_token}"})
+
+    @classmethod
+    def token_answer(cls, answer: Answer) -> Token:
+        """The token in an answer to `token_request`; default: standard OAuth JSON.
+
+        Raises FatalError when there is none in it.
+        """
+        return standard_token(answer)
+
+    @classmethod
     def limits_of(cls, account: Account) -> Limits:
         """What the vendor allows this account; default: what it allows everyone."""
         del account
@@ -103,7 +152,7 @@ class Connector(ABC):
         """An error the vendor hid in an answer (also under HTTP 200), or None.
 
         Seen for every answer, before the status is judged by the usual rules; raise
-        nothing, return RetriableError or FatalError to overrule them.
+        nothing, return RetriableError, FatalError or TokenExpired to overrule them.
         """
         del answer
         return None

@@ -31,6 +31,14 @@ class FatalError(ConnectorError):
     """Will not go well by itself: its text tells the owner what to do."""
 
 
+class TokenExpired(ConnectorError):
+    """The vendor says that the access token has run out (401, or in a 200's body).
+
+    The client renews the token and repeats the request, once; where tokens are not
+    renewed, or are refused again, it lets a FatalError out instead.
+    """
+
+
 class ConfigError(FatalError):
     """Wrong settings, found before any request: names the field and the fix."""
 

@@ -24,6 +24,7 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from connectors.base import settings
+from connectors.base.batch import JsonBatch
 from connectors.base.errors import (
     ConfigError,
     ConnectorError,
@@ -142,8 +143,11 @@ def land(
     def work() -> LoadResult:
         load.begin()
         writer = _Writer(load, shaper, tokeniser)
+        said: dict[str, None] = {}
         with _no_gc(), writer:
             for batch in batches:
+                if isinstance(batch, JsonBatch):
+                    said |= dict.fromkeys(batch.warnings)
                 for piece in shaper.pieces(batch):
                     load.rows_read = shaper.rows_read
                     writer.write(piece)
@@ -161,10 +165,12 @@ def land(
             )
             withheld = _bury_missing(load, writer, shaper, agrees, most_lost)
         writer.write_findings()
-        for field in sorted(shaper.undeclared):
+        for text in said:
+            load.warn(text)
+        if undeclared := sorted(shaper.undeclared):
             load.warn(
-                f"field {field} is not declared: it is kept in pii.sealed, not in "
-                "record, until the stream declares it"
+                "fields that are not declared: kept in pii.sealed, not in record, "
+                f"until the stream declares them: {', '.join(undeclared)}"
             )
         if shaper.absent:
             load.warn(

@@ -13,11 +13,14 @@ from connectors.base import connection as connections
 from connectors.base import settings
 from connectors.base.client import ApiClient
 from connectors.base.errors import ConfigError
+from connectors.base.oauth import Credentials, MemoryTokens
 from connectors.base.redaction import register
 
 if TYPE_CHECKING:
+    from connectors.base.client import Auth
     from connectors.base.connection import ConnectionInfo
     from connectors.base.connector import Connector
+    from connectors.base.oauth import TokenStore
     from connectors.base.sources import Account
 
 
@@ -66,35 +69,55 @@ def validate_settings(account: Account, where: str | None = None) -> None:
 
 
 def build(
-    account: Account, connection: ConnectionInfo | None = None, **client_options: Any
+    account: Account,
+    connection: ConnectionInfo | None = None,
+    *,
+    tokens: TokenStore | None = None,
+    **client_options: Any,
 ) -> Connector:
     """A ready connector of an account; makes no request.
 
-    `connection` stands in for the configured one; `client_options` go to ApiClient
-    (`sleep` in tests, `limits` to be less patient). Raises ConfigError, one line naming the field and the fix.
+    `connection` stands in for the configured one; `tokens` is where access tokens that
+    run out are kept (default: `default_store`); `client_options` go to
+    ApiClient (`sleep` in tests, `limits` to be less patient). Raises ConfigError, one
+    line naming the field and the fix.
     """
     cls = connector_class(account.source)
     validate_settings(account)
     if connection is None:
         connection = connections.get(account.source, account.account)
-    for name in cls.Secrets:
-        register(connection.require(name, cls.connection_help.get(name, "")))
-    for name, what in cls.connection_help.items():
+    for name, what in cls.connection_needs(connection).items():
         connection.require(name, what)
+    register(*(connection.get(name) for name in cls.Secrets))
     base_url = connection.base_url or cls.base_url
     if "*" in base_url:
         raise ConfigError(
             f"connection {connection.conn_id}: field host is empty; put there "
             f"the address of your own account, like {cls.base_url}"
         )
-    if not cls.is_own_address(base_url) and not settings.is_demo():
+    is_own_address = cls.is_own_address(base_url)
+    if not is_own_address and not settings.is_demo():
         raise ConfigError(
             f"connection {connection.conn_id}: field host is {base_url}, not "
             f"{cls.base_url}; empty it (only the demo, THROUGHLINE_DEMO=1, may read "
             "from elsewhere)"
         )
-    auth = cls.auth(account, connection)
-    register(*auth.headers.values(), *auth.secrets)
+    auth: Auth | Credentials
+    request = cls.token_request(account, connection, None)
+    if request is None:
+        auth = cls.auth(account, connection)
+        register(*auth.headers.values(), *auth.secrets)
+    else:
+        register(*request.secrets())
+        timing = {k: v for k, v in client_options.items() if k in ("sleep", "clock")}
+        auth = Credentials(
+            cls,
+            account,
+            connection,
+            tokens or default_store(),
+            is_own_address=is_own_address,
+            **timing,
+        )
     client = ApiClient(
         base_url,
         auth=auth,
@@ -104,3 +127,8 @@ def build(
         **{"limits": cls.limits_of(account), **client_options},
     )
     return cls(account, connection, client)
+
+
+def default_store() -> TokenStore:
+    """The warehouse when this process knows its password, else memory."""
+    return MemoryTokens()

@@ -39,6 +39,7 @@ class Bitrix24(Connector):
     """
 
     name = "bitrix24"
+    role = "crm"
     base_url = "https://*.bitrix24.ru/rest"
     streams = streams.ALL
     Settings = BitrixSettings

@@ -61,6 +61,7 @@ class Calltouch(Connector):
     it says neither what changed nor what was deleted. Times are in seconds (README.md)."""
 
     name = "calltouch"
+    role = "calls"
     streams = (CALLS,)
     base_url = "https://api.calltouch.ru"
     connection_help: ClassVar[Mapping[str, str]] = {

@@ -82,6 +82,7 @@ class YandexDirect(Connector):
     """
 
     name = "yandex_direct"
+    role = "ads"
     streams = (
         KEYWORD_PERFORMANCE,
         CAMPAIGN_PERFORMANCE,

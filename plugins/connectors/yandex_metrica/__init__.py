@@ -84,6 +84,7 @@ class YandexMetrica(Connector):
     """
 
     name = "yandex_metrica"
+    role = "analytics"
     streams = (VISITS,)
     base_url = "https://api-metrika.yandex.net"
     Settings = MetricaSettings

@@ -345,7 +345,8 @@ def test_what_is_not_declared_is_sealed_with_one_warning(stand: Stand) -> None:
     ]
     warnings = "select message from ops.warnings where load_id = %s"
     ((message,),) = stand.ask(warnings, first.load_id)
-    assert message.startswith("field secret is not declared")
+    assert message.startswith("fields that are not declared")
+    assert message.endswith(": secret")
     stand.land(DEALS, records)
     assert stand.ask(sealed, stand.account.account) == [
         ("secret", value, first.load_id)
