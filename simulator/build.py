@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -28,6 +28,7 @@ from simulator.world import (
     DealContact,
     Lead,
     Person,
+    Recipe,
     StageChange,
     Visit,
     World,
@@ -61,11 +62,10 @@ def targets(days: int, size: float | str) -> Targets:
     )
 
 
-def build(
-    seed: int, end_date: date, days: int | None, size: float | str, now: datetime
-) -> World:
-    """Make the company; see `simulator.world.build_world`."""
-    days = (14 if size == "small" else 90) if days is None else days
+def build(name: str, recipe: Recipe) -> World:
+    """Make one firm of the group; see `simulator.world.build_world`."""
+    seed, end_date, days, size = recipe.seed, recipe.end_date, recipe.days, recipe.size
+    now = recipe.now
     if not 7 <= days <= 1095:
         raise ValueError(f"days: {days} is not from 7 to 1095")
     wanted = targets(days, size)

@@ -1,4 +1,4 @@
-"""The simulated company as data: what happened, and what an API knows of it when.
+"""The simulated group of firms as data: what happened, and what an API knows when.
 
 Times are aware UTC; money is kopecks as int; `*_at` are moments, `date` is a civil day
 of Moscow. Ids are as the vendors type them. A field under "truth" is what no API shows.
@@ -16,16 +16,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from simulator import extras
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+MSK, SPB, KAZAN = BRANCHES = ("msk", "spb", "kazan")
 Day = date  # `AdCost.date` hides the type of that name inside the class
 MOSCOW = ZoneInfo("Europe/Moscow")
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One Direct campaign. `network`: SEARCH or AD_NETWORK; `type` as Direct names it."""
+    """One campaign of an ad platform; `type` as the platform names it.
+
+    `network`: SEARCH or AD_NETWORK in Direct, SEARCH or DISPLAY in Google, META, vk.
+    """
 
     campaign_id: int
     name: str
@@ -34,6 +40,7 @@ class Campaign:
     start_date: date
     state: str = "ON"
     status: str = "ACCEPTED"
+    platform: str = "yandex_direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class AdGroup:
     type: str = "TEXT_AD_GROUP"
     status: str = "ACCEPTED"
     tracking_params: str = ""
+    platform: str = "yandex_direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +70,15 @@ class Ad:
     state: str = "ON"
     status: str = "ACCEPTED"
     type: str = "TEXT_AD"
+    platform: str = "yandex_direct"
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """One show condition that `keywords.get` lists ('---autotargeting' too)."""
+    """One show condition that `keywords.get` lists ('---autotargeting' too).
+
+    `match_type` is Google's: BROAD, PHRASE, EXACT; '' elsewhere.
+    """
 
     keyword_id: int
     ad_group_id: int
@@ -74,6 +86,8 @@ class Keyword:
     text: str
     state: str = "ON"
     status: str = "ACCEPTED"
+    platform: str = "yandex_direct"
+    match_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,8 @@ class AdCost:
     """Statistics of one civil day x show condition x ad x network x device.
 
     `cost_kopecks` is without VAT and final; until `restated_on` the API shows
-    `first_cost_kopecks`. None ids are `--` in reports (campaigns of the wizard).
+    `first_cost_kopecks`. None ids are `--` in reports (campaigns of the wizard). Meta
+    and VK have no show conditions: their rows are of an ad (criterion_id None, no text).
     """
 
     date: date
@@ -98,6 +113,58 @@ class AdCost:
     cost_kopecks: int
     first_cost_kopecks: int
     restated_on: Day | None
+    platform: str = "yandex_direct"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerm:
+    """What people typed behind a show condition's row of search; cost without VAT."""
+
+    date: date
+    campaign_id: int
+    ad_group_id: int | None
+    ad_id: int | None
+    criterion_id: int | None
+    criterion: str
+    query: str
+    network: str
+    device: str
+    impressions: int
+    clicks: int
+    cost_kopecks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementCost:
+    """Rows of the ad network by the site or app that showed the ad; without VAT."""
+
+    date: date
+    campaign_id: int
+    ad_group_id: int | None
+    ad_id: int | None
+    placement: str
+    network: str
+    device: str
+    impressions: int
+    clicks: int
+    cost_kopecks: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdClick:
+    """One click of Google as its list of clicks knows it; `click_id` is the gclid."""
+
+    click_id: str
+    date: date
+    at: datetime
+    platform: str
+    campaign_id: int
+    ad_group_id: int
+    ad_id: int
+    keyword_id: int | None
+    keyword: str
+    network: str
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +172,10 @@ class Visit:
     """One visit as the counter saw it; empty text where the counter has none.
 
     Until `revised_at` the counter shows `first_page_views` and `first_duration_s`
-    (a visit is rewritten for some days). `device`: DESKTOP, MOBILE, TABLET.
+    (a visit is rewritten for some days). `device`: DESKTOP, MOBILE, TABLET. In a firm
+    with call tracking for a counter a visit is the tracker's session: `visitor_id` is
+    the browser's there, `client_id` Google's, `ym_uid` what Metrica's cookie holds.
+    `direct_*` are the ad system's ids, whichever it is, when the tracker knows them.
     """
 
     visit_id: int
@@ -142,11 +212,50 @@ class Visit:
     channel: str  # truth
     campaign_id: int | None  # truth: what was clicked, also where the ids got lost
     keyword_id: int | None  # truth
+    platform: str = ""  # truth: of the ad that was clicked
+    gclid: str = ""
+    fbclid: str = ""
+    ga_client_id: str = ""
+    ym_uid: str = ""
+    visitor_id: int | None = None
+    ad_group_id: int | None = None  # truth
+    ad_id: int | None = None  # truth
+    network: str = ""  # truth: of the ad that was clicked
 
     @property
     def ended_at(self) -> datetime:
         """When the visit was over: from then on the counter shows it."""
         return self.started_at + timedelta(seconds=self.duration_s)
+
+    @property
+    def watch_ids(self) -> tuple[int, ...]:
+        """The counter's ids of the pages seen, in order."""
+        first = self.visit_id * 6364136223846793005 % 2**64
+        return tuple((first + n) % 2**64 for n in range(self.page_views))
+
+    @property
+    def goal_hits(self) -> tuple[tuple[int, datetime], ...]:
+        """Each goal with the moment it was reached, in order of time."""
+        middle = min(self.duration_s, self.first_duration_s) // 2
+        return tuple(
+            (goal, self.started_at + timedelta(seconds=middle + place))
+            for place, goal in enumerate(self.goal_ids)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One page view of a visit, or one goal reached (`is_page_view` False)."""
+
+    hit_id: int
+    visit_id: int
+    client_id: str
+    at: datetime
+    url: str
+    title: str
+    referer: str
+    is_page_view: bool
+    goal_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +306,31 @@ class Call:
     direct_keyword_id: int | None
     person_id: str | None  # truth
     deleted_at: datetime | None = None
+    visitor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What somebody wrote to the firm through the site.
+
+    `kind`: chat or offline_message where the tracker has them, request (a form the
+    tracker saw). Phones and e-mails as typed; `url` is the page it came from.
+    """
+
+    message_id: int
+    kind: str
+    at: datetime
+    visit_id: int | None
+    visitor_id: int | None
+    client_id: str | None
+    name: str
+    phones: tuple[str, ...]
+    emails: tuple[str, ...]
+    text: str
+    url: str
+    manager: str | None
+    person_id: str | None  # truth
+    lead_id: int | None  # truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +365,11 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """One lead. `kind`: call, form, chat, email, offline; `semantic`: P, S, F."""
+    """One lead. `kind`: call, form, chat, email, offline; `semantic`: P, S, F.
+
+    `status_text` is the status as people type it into a sheet, `interest` what was
+    asked for, `loss_reason` why a lead that failed did (both '' where no CRM has it).
+    """
 
     lead_id: int
     title: str
@@ -268,6 +406,13 @@ class Lead:
     visit_id: int | None  # truth
     call_id: int | None  # truth
     cause_channel: str | None  # truth: None for robots and tests
+    interest: str = ""
+    status_text: str = ""
+    loss_reason: str = ""
+    ga_client_id: str | None = None
+    ym_uid: str | None = None
+    gclid: str | None = None
+    fbclid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +420,8 @@ class Deal:
     """One deal. `amount_kopecks` grows from the estimate to the contract's sum.
 
     `closed_at` is set when `closed`; until then `planned_close` is what CLOSEDATE shows.
-    Margin is known once won; a refund stays on a won deal.
+    Margin is known once won; a refund stays on a won deal. `phone`, `client_name`: as
+    typed into the row of a deal that has no card.
     """
 
     deal_id: int
@@ -313,6 +459,81 @@ class Deal:
     cause_channel: str  # truth
     cause_campaign_id: int | None  # truth
     cause_keyword_id: int | None  # truth
+    ga_client_id: str | None = None
+    loss_reason: str = ""
+    phone: str = ""
+    client_name: str = ""
+    interest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DealProduct:
+    """One line of goods of a deal; price times quantity, over the lines, is its sum."""
+
+    row_id: int
+    deal_id: int
+    product_id: int
+    name: str
+    quantity: int
+    price_kopecks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One bill of a deal. `stage`: new, sent, paid, cancelled."""
+
+    invoice_id: int
+    deal_id: int
+    number: str
+    created_at: datetime
+    paid_at: datetime | None
+    amount_kopecks: int
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that came for a deal, with VAT; less than nothing: money given back."""
+
+    payment_id: int
+    deal_id: int
+    at: datetime
+    amount_kopecks: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManualCost:
+    """Advertising somebody wrote down: a sum with VAT over days, both inclusive.
+
+    `where`: sheet or file. The row is there from `entered_at` on.
+    """
+
+    cost_id: int
+    date_from: date
+    date_to: date
+    source: str
+    medium: str
+    campaign: str
+    amount_kopecks: int
+    where: str
+    entered_at: datetime
+    channel: str  # truth
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineSale:
+    """A sale at the counter that no deal knows of; with VAT, phone and name as typed."""
+
+    sale_id: int
+    at: datetime
+    amount_kopecks: int
+    cost_kopecks: int
+    phone: str
+    name: str
+    source: str | None
+    person_id: str | None  # truth
+    channel: str  # truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,13 +605,16 @@ class Person:
     client_ids: tuple[str, ...]
     phones: tuple[str, ...]
     emails: tuple[str, ...]
+    visitor_ids: tuple[int, ...] = ()
+    ym_uids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class World:
-    """The company. Lists are ordered by id (visits, calls: by time).
+    """One firm. Lists are ordered by id (visits, calls: by time).
 
-    `cache` holds what can be made again from the rest: views, indexes.
+    `cache` holds what can be made again from the rest: views, indexes. `whole` is what
+    a view was cut from, None for the whole itself; `group` leads to the other firms.
     """
 
     seed: int
@@ -419,6 +643,13 @@ class World:
     categories: list[Category] = field(default_factory=list)
     managers: list[Manager] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)  # truth
+    name: str = MSK
+    payments: list[Payment] = field(default_factory=list)
+    manual_costs: list[ManualCost] = field(default_factory=list)
+    offline_sales: list[OfflineSale] = field(default_factory=list)
+    spellings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    group: Group | None = field(default=None, repr=False, compare=False)
+    whole: World | None = field(default=None, repr=False, compare=False)
     cache: dict[str, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -449,11 +680,72 @@ class World:
         view: World = cached[1]
         return view
 
+    def branch(self, name: str) -> World:
+        """A firm of the group (`BRANCHES`), made when first asked for and then kept.
+
+        Of a view it is the other firm's view at the same moment. Raises ValueError for
+        an unknown name, or for a world that was not made by `build_world`.
+        """
+        if name == self.name:
+            return self
+        if self.whole is not None:
+            return self.whole.branch(name).as_of(self.now)
+        if name not in BRANCHES:
+            raise ValueError(f"branch: {name!r} is none of {', '.join(BRANCHES)}")
+        if self.group is None:
+            raise ValueError("branch: this world belongs to no group")
+        return self.group.firm(name)
+
+    def search_terms(self, platform: str) -> list[SearchTerm]:
+        """Queries behind the search rows of yandex_direct or google_ads, as known now.
+
+        The queries of a row add up to its figures or less: vendors hide the rare ones.
+        """
+        return self._made(f"search_terms {platform}", extras.search_terms, platform)
+
+    def placements(self) -> list[PlacementCost]:
+        """The rows of Direct's ad network by site; sums are those of the rows."""
+        return self._made("placements", extras.placements)
+
+    def hits(self) -> list[Hit]:
+        """Every page view and every goal of every visit, in order of time."""
+        return self._made("hits", extras.hits)
+
+    @property
+    def clicks(self) -> list[AdClick]:
+        """Every click of Google Ads, in order of time."""
+        return self._made("clicks", extras.clicks)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Chats, messages and requests the call tracker took down, in order of time."""
+        return self._made("messages", extras.messages)
+
+    @property
+    def products(self) -> list[DealProduct]:
+        """What the deals sell; the lines of a deal add up to its amount."""
+        return self._made("products", extras.products)
+
+    @property
+    def invoices(self) -> list[Invoice]:
+        """The bills of the deals; those of a won deal are paid and add up to it."""
+        return self._made("invoices", extras.invoices)
+
+    def _made(
+        self, name: str, make: Callable[..., list[Any]], *given: str
+    ) -> list[Any]:
+        """What can be made from the rest is made when first asked for, and kept."""
+        with _cache_lock:
+            if name not in self.cache:
+                self.cache[name] = make(self, *given)
+            made: list[Any] = self.cache[name]
+            return made
+
     def digest(self) -> str:
-        """SHA-256 of everything in the world: equal worlds, equal digests."""
+        """SHA-256 of everything in the firm: equal worlds, equal digests."""
         total = hashlib.sha256()
         for item in fields(self):
-            if item.name != "cache":
+            if item.name not in ("cache", "group", "whole"):
                 total.update(f"{item.name}={getattr(self, item.name)!r}\n".encode())
         return total.hexdigest()
 
@@ -493,18 +785,51 @@ def build_world(
     days: int | None = None,
     size: float | str = 1.0,
     now: datetime | None = None,
+    scenario: str = "usual",
+    confounding: bool = True,
 ) -> World:
-    """Make the company: a pure function of its arguments.
+    """Make the group and return its first firm, msk: a pure function of its arguments.
 
     `end_date` is exclusive (default: today in Moscow, the only impure default).
     `size` scales people and money; "small" is a two-week company for tests. `days`
     defaults to 90, or 14 when small. `now` only sets `World.now`, by default the
     morning after the last day. Raises ValueError for a size or days out of range.
     """
-    from simulator.build import build
-
     end = end_date or datetime.now(MOSCOW).date()
-    return build(seed, end, days, size, now or default_now(end))
+    days = (14 if size == "small" else 90) if days is None else days
+    moment = now or default_now(end)
+    return Group(Recipe(seed, end, days, size, moment, scenario, confounding)).firm(MSK)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a group is made from; the arguments of `build_world`."""
+
+    seed: int
+    end_date: date
+    days: int
+    size: float | str
+    now: datetime
+    scenario: str = "usual"
+    confounding: bool = True
+
+
+class Group:
+    """The firms of one recipe, each made when first asked for."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._firms: dict[str, World] = {}
+        self._lock = threading.Lock()
+
+    def firm(self, name: str) -> World:
+        """A firm by its name."""
+        from simulator.build import build
+
+        with self._lock:
+            if name not in self._firms:
+                self._firms[name] = replace(build(name, self.recipe), group=self)
+            return self._firms[name]
 
 
 def _cut(world: World, now: datetime) -> World:
@@ -545,9 +870,11 @@ def _cut(world: World, now: datetime) -> World:
         contact = known(link.contact_id)
         if contact is not None and ("deal", link.deal_id) in living:
             links.setdefault((link.deal_id, contact), replace(link, contact_id=contact))
+    kept_deals = {row.deal_id for row in deals}
     return replace(
         world,
         now=now,
+        whole=world.whole or world,
         campaigns=[c for c in world.campaigns if c.start_date <= moscow_day(now)],
         ad_costs=world.ad_costs_as_of(moscow_day(now)),
         visits=[_visit(row, now) for row in world.visits if row.ended_at <= now],
@@ -562,6 +889,9 @@ def _cut(world: World, now: datetime) -> World:
         deals=deals,
         deal_contacts=list(links.values()),
         stage_changes=[r for r in changes if (r.entity, r.owner_id) in living],
+        payments=[r for r in world.payments if r.at <= now and r.deal_id in kept_deals],
+        manual_costs=[row for row in world.manual_costs if row.entered_at <= now],
+        offline_sales=[row for row in world.offline_sales if row.at <= now],
     )
 
 
