@@ -1,42 +1,33 @@
 {#
-    The list of rule-based attribution models: one line adds one.
+    The list of attribution models: one line adds one.
 
-    `weight` is an SQL expression over a row of int_touchpoints_before_conversion:
-    touch_number (1 is the oldest), touches_count, last_non_direct_number (NULL when
-    every touch is direct) and days_before_last (days to the newest touch, 0 there).
-    Weights need no common scale: a credit is a weight's share in the conversion's sum.
-    At least one weight of a conversion must be above zero.
+    A model gives either `touch`, the number of the one touch that gets all, or `weight`,
+    an SQL expression over a row of int_touchpoints_before_conversion (its .yml says what
+    each column is). Weights need no common scale: a credit is a weight's share in the
+    conversion's sum, and where every weight is zero all touches share equally.
+    `fitted` models take weights that were fitted for the conversion's month, and are
+    computed after the rule-based ones.
 #}
-{% macro attribution_models() %}
-{% set half_life = var('time_decay_half_life_days') %}
-{{ return([
-        {
-            'name': 'first_touch',
-            'weight': 'case when touch_number = 1 then 1 else 0 end',
-        },
-        {
-            'name': 'last_touch',
-            'weight': 'case when touch_number = touches_count then 1 else 0 end',
-        },
-        {
-            'name': 'last_non_direct',
-            'weight': 'case when touch_number'
-            ~ ' = coalesce(last_non_direct_number, touches_count) then 1 else 0 end',
-        },
-        {
-            'name': 'linear',
-            'weight': '1',
-        },
-        {
-            'name': 'time_decay',
-            'weight': 'power(0.5, least(days_before_last / ' ~ half_life ~ ', 1000))',
-        },
-        {
-            'name': 'position_based',
-            'weight': 'case when touch_number in (1, touches_count) then 0.4'
-            ~ ' else 0.2 / (touches_count - 2) end',
-        },
-]) }}
+{% macro attribution_models(fitted=none) %}
+{% set models = [
+    {'name': 'first_touch', 'touch': '1'},
+    {'name': 'last_touch', 'touch': 'touches_count'},
+    {'name': 'last_non_direct', 'touch': 'last_non_direct_number'},
+    {'name': 'last_paid', 'touch': 'last_paid_number'},
+    {'name': 'source_rank', 'touch': 'best_rank_number'},
+    {'name': 'linear', 'weight': '1'},
+    {'name': 'time_decay', 'weight': 'decay_weight'},
+    {'name': 'position_based', 'weight': 'position_weight'},
+    {'name': 'w_shaped', 'weight': 'w_shaped_weight'},
+    {'name': 'shapley', 'weight': '1.0 / touches_of_channel'},
+    {'name': 'markov_split', 'weight': 'removal_effect', 'fitted': true},
+] %}
+{% if fitted is none %}{{ return(models) }}{% endif %}
+{% set chosen = [] %}
+{% for model in models if (model.fitted is true) == fitted %}
+    {% do chosen.append(model) %}
+{% endfor %}
+{{ return(chosen) }}
 {% endmacro %}
 
 

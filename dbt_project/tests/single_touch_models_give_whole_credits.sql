@@ -1,9 +1,10 @@
--- The funnel counts whole people by last_non_direct, so its credits are 0 or 1.
+-- A model that names one touch gives it all: the funnel counts whole people by one.
 select
     conversion_id,
     touchpoint_id
 from {{ ref('int_attribution_credits') }}
 where
-    first_touch not in (0, 1)
-    or last_touch not in (0, 1)
-    or last_non_direct not in (0, 1)
+    false
+    {% for model in attribution_models() if model.touch is defined %}
+    or {{ model.name }} not in (0, 1)
+    {% endfor %}

@@ -37,6 +37,7 @@ class StationName(StrEnum):
 
     build_identifiers = "build_identifiers"
     build_touchpoints = "build_touchpoints"
+    build_credits = "build_credits"
     build_marts = "build_marts"
 
 
@@ -110,6 +111,26 @@ def identify() -> None:
     from pipeline.identify import identify as step
 
     step()
+
+
+@app.command("fit-models")
+def fit_models(
+    run: Run,
+    restate: Annotated[
+        list[str] | None,
+        typer.Option(help="a closed month to fit again, as 2026-05; may be repeated"),
+    ] = None,
+) -> None:
+    """Fit the Markov chains of new and open months; closed ones keep their weights."""
+    from pipeline.attribution import fit
+
+    fit.fit_models(run, fit.parse_months(restate or []))
+
+
+@app.command("estimate-intervals")
+def estimate_intervals(run: Run) -> None:
+    """How far each channel's figures could have come out otherwise (bootstrap)."""
+    runs.run_step("estimate_intervals", run)
 
 
 @app.command("check-marts")

@@ -53,8 +53,13 @@ STATIONS = {
     station.name: station
     for station in (
         Station("build_identifiers", ("seeds", "models/staging"), ("identifiers",)),
-        Station("build_touchpoints", ("models/touchpoints",), ("persons",)),
-        Station("build_marts", ("models/attribution", "models/marts")),
+        Station(
+            "build_touchpoints",
+            ("models/touchpoints", "models/attribution/paths"),
+            ("persons",),
+        ),
+        Station("build_credits", ("models/attribution/credits",)),
+        Station("build_marts", ("models/marts",)),
     )
 }
 

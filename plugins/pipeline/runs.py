@@ -22,6 +22,9 @@ STEPS = (
     "build_identifiers",
     "identify",
     "build_touchpoints",
+    "fit_models",
+    "build_credits",
+    "estimate_intervals",
     "build_marts",
     "check_marts",
     "publish",
@@ -75,6 +78,8 @@ def check_account(account: Account, days: Days, now: datetime) -> None:
 def run_step(step: str, run_id: str) -> Any:
     """One step of the line for a planned run; `extract` reads all its accounts."""
     from pipeline import checks, dbt_station, identify, publish
+    from pipeline.attribution.estimate import estimate_intervals
+    from pipeline.attribution.fit import fit_models
     from pipeline.extract import extract_account
 
     days = days_of(run_id)
@@ -88,6 +93,8 @@ def run_step(step: str, run_id: str) -> Any:
     steps: dict[str, Callable[[], Any]] = {
         "check_raw": lambda: checks.check_raw(run_id, days),
         "identify": identify.identify,
+        "fit_models": lambda: fit_models(run_id),
+        "estimate_intervals": lambda: estimate_intervals(run_id),
         "check_marts": lambda: checks.check_marts(run_id, days),
         "publish": lambda: publish.publish(run_id),
     }

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 EXPECTED = {
     "marketing": [
         "plan", "extract", "check_raw", "build_identifiers", "identify",
-        "build_touchpoints", "build_marts", "check_marts", "publish",
+        "build_touchpoints", "fit_models", "build_credits",
+        "estimate_intervals", "build_marts", "check_marts", "publish",
     ],
 }  # fmt: skip
 IMPACTS = {"impact:tier-1", "impact:tier-2", "impact:tier-3"}

@@ -1,6 +1,6 @@
 {% set models = attribution_models() %}
-{% set window = "make_interval(hours => 24 * " ~ var('attribution_window_days')
-    ~ ")" %}
+{% set window = "make_interval(hours => 24 * "
+    ~ attribution_settings('sale').window_days ~ ")" %}
 
 with
 
@@ -127,8 +127,8 @@ journal_conversions as (
         conversion_id,
         is_new_customer
     from conversions
-    where conversion_kind in ('deal', 'sale')
-    order by account_id asc, deal_id asc, conversion_kind desc
+    where conversion_kind in ('deal', 'sale', 'repeat_sale')
+    order by account_id asc, deal_id asc, conversion_kind = 'deal' asc
 
 ),
 

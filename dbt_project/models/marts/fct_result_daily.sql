@@ -175,11 +175,15 @@ results as (
             where conversion_kind = 'qualified_lead'
         ) as qualified_leads,
         sum(credit) filter (where conversion_kind = 'deal') as deals,
-        sum(credit) filter (where conversion_kind = 'sale') as sales_gross,
+        sum(credit) filter (
+            where conversion_kind in ('sale', 'repeat_sale')
+        ) as sales_gross,
         sum(credit) filter (where is_full_refund) as full_refunds,
         sum(credit) filter (where is_new_customer) as new_customers,
         sum(credit) filter (where is_margin_unknown) as sales_without_margin,
-        sum(revenue) filter (where conversion_kind = 'sale') as revenue_gross,
+        sum(revenue) filter (
+            where conversion_kind in ('sale', 'repeat_sale', 'payment')
+        ) as revenue_gross,
         sum(-revenue) filter (where conversion_kind = 'refund') as refunds_amount,
         sum(revenue) as revenue,
         sum(margin) as margin

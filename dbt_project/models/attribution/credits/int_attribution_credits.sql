@@ -1,0 +1,244 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    indexes=[{'columns': ['path_person_id']}],
+    pre_hook="{{ forget_credits() }}",
+    post_hook='analyze {{ this }}'
+) }}
+
+{% set models = attribution_models() %}
+{% set weighing = models | selectattr('weight', 'defined') | list %}
+
+with
+
+paths as (
+
+    select * from {{ ref('int_touchpoints_before_conversion') }} as paths
+    {% if is_incremental() %}where {{ is_path_to_credit('paths') }}{% endif %}
+
+),
+
+touchpoints as (
+
+    select * from {{ ref('int_touchpoints') }}
+
+),
+
+touchpoint_persons as (
+
+    select * from {{ ref('int_touchpoint_persons') }}
+
+),
+
+identifiers as (
+
+    select * from {{ ref('int_person_identifiers') }}
+
+),
+
+edges as (
+
+    select * from {{ ref('identity_edges') }}
+
+),
+
+fitted_weights as (
+
+    select * from {{ ref('int_fitted_weights') }}
+
+),
+
+-- a channel without a fitted weight weighs nothing; where all of a path's weigh
+-- nothing its touches share equally
+with_fitted_weights as (
+
+    select
+        paths.*,
+        fitted_weights.version_id as markov_version_id,
+        coalesce(
+            nullif(fitted_weights.weights ->> paths.channel, '')::double precision, 0
+        ) as removal_effect
+    from paths
+    left join fitted_weights
+        on
+            paths.credited_as = fitted_weights.conversion_kind
+            and date_trunc('month', paths.attributed_date)::date
+            = fitted_weights.conversion_month
+
+),
+
+weighted as (
+
+    select
+        {% for model in weighing %}
+        cast({{ model.weight }} as double precision) as weight_of_{{ model.name }},
+        {% endfor %}
+        *,
+        hashtextextended(conversion_id, 0) as conversion_hash
+    from with_fitted_weights
+
+),
+
+-- the share of the path up to and with this touch, in billionths; sums run in the
+-- order of the touches, so that floating point gives the same figure on every run
+accumulated as (
+
+    select
+        {% for model in weighing %}
+        case
+            when touch_number >= touches_count then 1000000000
+            else cast(
+                coalesce(
+                    sum(weight_of_{{ model.name }}) over so_far
+                    / nullif(sum(weight_of_{{ model.name }}) over whole_path, 0),
+                    cast(touch_number as double precision) / touches_count
+                ) * 1000000000 as integer
+            )
+        end as {{ model.name }}_share,
+        {% endfor %}
+        *
+    from weighted
+    window
+        so_far as (
+            partition by conversion_hash, conversion_id
+            order by touch_number
+            rows between unbounded preceding and current row
+        ),
+        whole_path as (
+            partition by conversion_hash, conversion_id
+            order by touch_number
+            rows between unbounded preceding and unbounded following
+        )
+
+),
+
+-- differences of the rounded running share: they cannot be negative, and their sum
+-- over a conversion is the last share, which is 1
+credited as (
+
+    select
+        conversion_id,
+        person_id,
+        path_person_id,
+        attributed_at,
+        attributed_date,
+        touchpoint_id,
+        touch_date,
+        touch_number,
+        touches_count,
+        markov_version_id,
+        {% for model in models %}
+        {% if model.touch is defined %}
+        case
+            when touches_count = 0 or touch_number = {{ model.touch }} then 1.000000000
+            else 0.000000000
+        end as {{ model.name }}{{ ',' if not loop.last }}
+        {% else %}
+        0.000000001 * (
+            {{ model.name }}_share - lag({{ model.name }}_share, 1, 0) over in_order
+        ) as {{ model.name }}{{ ',' if not loop.last }}
+        {% endif %}
+        {% endfor %}
+    from accumulated
+    window in_order as (
+        partition by conversion_hash, conversion_id order by touch_number
+    )
+
+),
+
+persons_without_touch as (
+
+    select distinct person_id
+    from credited
+    where touchpoint_id is null and person_id is not null
+
+),
+
+persons_first_touches as (
+
+    select
+        touchpoint_persons.person_id,
+        min(touchpoints.touched_at) as first_touched_at
+    from touchpoint_persons
+    inner join persons_without_touch
+        on touchpoint_persons.person_id = persons_without_touch.person_id
+    inner join touchpoints
+        on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
+    group by touchpoint_persons.person_id
+
+),
+
+-- an id of the CRM alone ties nobody to a visit or a call
+persons_with_identifier as (
+
+    select distinct identifiers.person_id
+    from identifiers
+    inner join persons_without_touch
+        on identifiers.person_id = persons_without_touch.person_id
+    where identifiers.kind not in ('crm_contact', 'crm_lead', 'crm_deal')
+
+),
+
+-- they left a phone or an e-mail, but one that tells nobody apart
+persons_with_quarantined as (
+
+    select distinct identifiers.person_id
+    from identifiers
+    inner join persons_without_touch
+        on identifiers.person_id = persons_without_touch.person_id
+    inner join edges
+        on
+            identifiers.kind = edges.left_kind
+            and identifiers.identifier = edges.left_id
+    where edges.why_not_joining like '% is quarantined'
+
+),
+
+with_reason as (
+
+    select
+        credited.conversion_id,
+        credited.path_person_id,
+        coalesce(credited.touchpoint_id, '(not attributed)') as touchpoint_id,
+        coalesce(credited.touch_date, credited.attributed_date) as touch_date,
+        least(credited.touch_number, credited.touches_count) as touch_number,
+        credited.touches_count,
+        credited.markov_version_id,
+        {% for model in models %}
+        cast(
+            credited.{{ model.name }} as numeric(10, 9)
+        ) as {{ model.name }},
+        {% endfor %}
+        case
+            when credited.touchpoint_id is not null then null
+            when
+                persons_first_touches.first_touched_at <= credited.attributed_at
+                then 'no touch in window'
+            when
+                persons_first_touches.first_touched_at > credited.attributed_at
+                then 'touches only after the conversion'
+            when
+                persons_with_identifier.person_id is null
+                and persons_with_quarantined.person_id is not null
+                then 'only quarantined identifiers'
+            when persons_with_identifier.person_id is null then 'no identifier'
+            else 'no touch of the person'
+        end as attribution_reason
+    from credited
+    left join persons_first_touches
+        on
+            credited.person_id = persons_first_touches.person_id
+            and credited.touchpoint_id is null
+    left join persons_with_identifier
+        on
+            credited.person_id = persons_with_identifier.person_id
+            and credited.touchpoint_id is null
+    left join persons_with_quarantined
+        on
+            credited.person_id = persons_with_quarantined.person_id
+            and credited.touchpoint_id is null
+
+)
+
+select * from with_reason

@@ -1,0 +1,1 @@
+"""Attribution beyond SQL: what needs a matrix (Markov) or many draws (intervals)."""
