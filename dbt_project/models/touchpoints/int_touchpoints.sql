@@ -69,7 +69,20 @@ touchpoints as (
         touches.visit_id,
         touches.call_id,
         touches.lead_id,
-        touches.client_id
+        touches.client_id,
+        -- equal while nothing that credits depend on has changed
+        hash_record_extended(
+            row(
+                touches.touchpoint_id,
+                touches.touched_at,
+                touches.touch_date,
+                touches.channel,
+                touches.source,
+                touches.medium,
+                touches.is_direct,
+                touches.is_paid
+            ), 0
+        ) as touch_hash
     from touches
     left join contacts_on_touches
         on touches.touchpoint_id = contacts_on_touches.touchpoint_id

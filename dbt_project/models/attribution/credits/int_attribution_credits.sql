@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_persons_to_credit') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -19,7 +20,7 @@ paths as (
 
 ),
 
-touchpoints as (
+touchpoints as not materialized (
 
     select * from {{ ref('int_touchpoints') }}
 
@@ -74,8 +75,21 @@ weighted as (
         {% for model in weighing %}
         cast({{ model.weight }} as double precision) as weight_of_{{ model.name }},
         {% endfor %}
-        *,
-        hashtextextended(conversion_id, 0) as conversion_hash
+        {% for number in models | map(attribute='touch') | select('defined') | unique
+            if number not in ['1', 'touches_count'] %}
+        {{ number }},
+        {% endfor %}
+        conversion_id,
+        hashtextextended(conversion_id, 0) as conversion_hash,
+        path_person_id,
+        person_id,
+        attributed_at,
+        attributed_date,
+        touchpoint_id,
+        touch_date,
+        touch_number,
+        touches_count,
+        markov_version_id
     from with_fitted_weights
 
 ),
@@ -155,17 +169,36 @@ persons_without_touch as (
 
 ),
 
-persons_first_touches as (
+touches_out_of_window as (
+
+    select
+        touchpoints.person_id,
+        touchpoints.touched_at
+    from touchpoints
+    inner join persons_without_touch
+        on touchpoints.person_id = persons_without_touch.person_id
+
+    union all
 
     select
         touchpoint_persons.person_id,
-        min(touchpoints.touched_at) as first_touched_at
+        touchpoints.touched_at
     from touchpoint_persons
     inner join persons_without_touch
         on touchpoint_persons.person_id = persons_without_touch.person_id
     inner join touchpoints
         on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
-    group by touchpoint_persons.person_id
+    where touchpoint_persons.is_shared
+
+),
+
+persons_first_touches as (
+
+    select
+        person_id,
+        min(touched_at) as first_touched_at
+    from touches_out_of_window
+    group by person_id
 
 ),
 

@@ -17,7 +17,7 @@ conversions as (
 
 ),
 
-touchpoints as (
+touchpoints as not materialized (
 
     select * from {{ ref('int_touchpoints') }}
 
@@ -75,14 +75,7 @@ touches_of_persons as (
 
     select
         person_id,
-        touchpoint_id,
-        touched_at,
-        touch_date,
-        channel,
-        source,
-        medium,
-        is_direct,
-        is_paid
+        touch_hash
     from touchpoints
     where person_id is not null
 
@@ -90,14 +83,7 @@ touches_of_persons as (
 
     select
         touchpoint_persons.person_id,
-        touchpoints.touchpoint_id,
-        touchpoints.touched_at,
-        touchpoints.touch_date,
-        touchpoints.channel,
-        touchpoints.source,
-        touchpoints.medium,
-        touchpoints.is_direct,
-        touchpoints.is_paid
+        touchpoints.touch_hash
     from touchpoint_persons
     inner join touchpoints
         on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
@@ -109,7 +95,7 @@ of_touches as (
 
     select
         person_id as path_person_id,
-        sum(hash_record_extended(touches_of_persons, 2)) as touches_hash
+        sum(touch_hash) as touches_hash
     from touches_of_persons
     group by person_id
 

@@ -15,7 +15,8 @@ conversions as (
 
 ),
 
-touchpoints as (
+-- read twice: written out in between it would cost as much as all that follows
+touchpoints as not materialized (
 
     select * from {{ ref('int_touchpoints') }}
 
@@ -50,15 +51,22 @@ settings as (
 conversions_to_credit as (
 
     select
-        conversions.*,
+        conversions.conversion_id,
+        conversions.conversion_kind,
+        conversions.credited_as,
+        conversions.person_id,
+        conversions.attributed_at,
+        conversions.attributed_date,
+        conversions.lead_created_at,
+        conversions.deal_created_at,
+        persons_to_credit.path_person_id,
+        settings.more_direct_channels,
         -- sorted by, before the text that it stands for: numbers compare faster
         hashtextextended(conversions.conversion_id, 0) as conversion_hash,
-        settings.converting_touch_counts,
-        settings.half_life_days,
-        settings.position_weights,
-        settings.w_shaped_weights,
-        settings.more_direct_channels,
-        persons_to_credit.path_person_id,
+        case
+            when not settings.converting_touch_counts
+                then conversions.converting_touchpoint_id
+        end as touchpoint_left_out,
         greatest(
             conversions.attributed_at
             - make_interval(hours => 24 * settings.window_days),
@@ -113,7 +121,16 @@ persons_touchpoints as (
 touchpoints_in_window as (
 
     select
-        conversions_to_credit.*,
+        conversions_to_credit.conversion_hash,
+        conversions_to_credit.conversion_id,
+        conversions_to_credit.conversion_kind,
+        conversions_to_credit.credited_as,
+        conversions_to_credit.person_id,
+        conversions_to_credit.path_person_id,
+        conversions_to_credit.attributed_at,
+        conversions_to_credit.attributed_date,
+        conversions_to_credit.lead_created_at,
+        conversions_to_credit.deal_created_at,
         persons_touchpoints.touchpoint_id,
         persons_touchpoints.touched_at,
         persons_touchpoints.touch_date,
@@ -130,11 +147,8 @@ touchpoints_in_window as (
             conversions_to_credit.person_id = persons_touchpoints.person_id
             and conversions_to_credit.attributed_at >= persons_touchpoints.touched_at
             and conversions_to_credit.looks_back_to < persons_touchpoints.touched_at
-            and (
-                conversions_to_credit.converting_touch_counts
-                or conversions_to_credit.converting_touchpoint_id
-                is distinct from persons_touchpoints.touchpoint_id
-            )
+            and conversions_to_credit.touchpoint_left_out
+            is distinct from persons_touchpoints.touchpoint_id
 
 ),
 
@@ -146,8 +160,10 @@ ranked as (
     from touchpoints_in_window
     left join source_ranks
         on
-            lower(touchpoints_in_window.source) = source_ranks.source
-            and lower(touchpoints_in_window.medium) = source_ranks.medium
+            lower(coalesce(touchpoints_in_window.source, ''))
+            = coalesce(source_ranks.source, '')
+            and lower(coalesce(touchpoints_in_window.medium, ''))
+            = coalesce(source_ranks.medium, '')
             and touchpoints_in_window.attributed_date
             between source_ranks.valid_from and source_ranks.valid_to
 
@@ -205,11 +221,6 @@ with_numbers as (
             as best_rank_number,
         cast(extract(epoch from last_touched_at - touched_at) as double precision)
         / 86400 as days_before_last,
-        -- milestones on one touch add up
-        cast(touch_number = 1 as integer) * w_shaped_weights[1]
-        + cast(touch_number = lead_touch_number as integer) * w_shaped_weights[2]
-        + cast(touch_number = deal_touch_number as integer) * w_shaped_weights[3]
-            as milestone_weight,
         touches_count
         - 1
         - cast(lead_touch_number > 1 as integer)
@@ -223,6 +234,24 @@ with_numbers as (
         order by touched_at, touchpoint_id collate "C"
         rows between unbounded preceding and unbounded following
     )
+
+),
+
+-- milestones on one touch add up
+with_milestones as (
+
+    select
+        with_numbers.*,
+        settings.half_life_days,
+        settings.position_weights,
+        settings.w_shaped_weights,
+        cast(touch_number = 1 as integer) * settings.w_shaped_weights[1]
+        + cast(touch_number = lead_touch_number as integer)
+        * settings.w_shaped_weights[2]
+        + cast(touch_number = deal_touch_number as integer)
+        * settings.w_shaped_weights[3] as milestone_weight
+    from with_numbers
+    inner join settings on with_numbers.credited_as = settings.conversion_kind
 
 ),
 
@@ -271,7 +300,7 @@ weighed as (
                     else w_shaped_weights[4] / touches_between
                 end
         end as milestones_weight
-    from with_numbers
+    from with_milestones
 
 ),
 

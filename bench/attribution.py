@@ -1,0 +1,429 @@
+"""What crediting costs: the rule models against one sort, an increment against the whole,
+Markov, Shapley and the intervals against the packages people use.
+
+The models of dbt_project run as they are, over made-up touches and conversions, in an
+embedded Postgres of its own. CPU seconds are of the server's processes, without dbt.
+Peers: DP6's marketing-attribution-models and ChannelAttribution, in an environment of
+their own (made when it is not there).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg.conninfo import make_conninfo
+from rich.console import Console
+from rich.table import Table
+
+from bench.one_load import backend_cpu
+from demo.postgres import Cluster, free_port
+from pipeline.attribution import estimate, markov
+from pipeline.attribution.fit import fit_months
+from pipeline.setup import LOGIN_ROLES, setup
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / ".local" / "bench-attribution"
+PEER_PACKAGES = (
+    "channelattribution==2.2.5", "marketing-attribution-models==2.1.1", "numpy",
+    "pandas", "matplotlib",
+)  # fmt: skip
+SETTINGS = {
+    "shared_buffers": "4GB", "max_wal_size": "16GB", "fsync": "on",
+    "work_mem": "1GB", "maintenance_work_mem": "1GB",
+    "max_parallel_workers_per_gather": "0", "autovacuum": "off",
+}  # fmt: skip
+CHANNELS = (
+    "yandex_direct_search", "yandex_direct_network", "google_ads_search", "seo",
+    "direct", "referral", "social", "email", "maps", "vk_ads", "meta_facebook", "offline",
+)  # fmt: skip
+MODELS = [
+    "int_persons_to_credit", "int_touchpoints_before_conversion", "int_fitted_weights",
+    "int_attribution_credits",
+]  # fmt: skip
+
+TOUCHES = """
+select
+    md5(n::text) as touchpoint_id,
+    'ym_client_id:' || 1600000000000000000 + n % {persons} as person_id,
+    timestamptz '2026-01-01' + make_interval(secs => random() * 180 * 86400)
+        as touched_at,
+    null::date as touch_date, 'visit' as touch_kind, null::text as contact_kind,
+    0::bigint as contacts_count,
+    (array[{channels}])[1 + floor(random() * {count})::int] as channel,
+    'Реклама' as channel_group, false as is_paid, false as is_direct,
+    null::text as source, 'cpc' as medium, 'yandex_direct' as platform,
+    'main' as account_id, (700000000 + n % 40)::text as campaign_id,
+    'Поиск | Окна ПВХ' as campaign_name, (5500000000 + n % 400)::text as ad_group_id,
+    'группа' as ad_group_name, (14000000000 + n % 900)::text as ad_id,
+    (45000000000 + n % 3000)::text as keyword_id, 'пластиковые окна цена' as keyword,
+    (45000000000 + n % 3000)::text as keyword_key, 'search' as placement,
+    'vendor id' as match_step, n::text as visit_id, null::text as call_id,
+    null::text as lead_id, (1600000000000000000 + n % {persons})::text as client_id
+from generate_series(1, {touches}) as n
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the chosen parts and print their figures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench attribution", description=__doc__
+    )
+    parser.add_argument("--touches", type=int, default=1_000_000)
+    parser.add_argument("--paths", type=int, default=1_000_000, help="for the peers")
+    parser.add_argument("--no-peers", action="store_true")
+    chosen = parser.parse_args(arguments)
+    console = Console(width=150)
+    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    warehouse(chosen.touches, console)
+    peers(chosen.paths, not chosen.no_peers, console)
+
+
+# -- in the warehouse ----------------------------------------------------------------
+
+
+def warehouse(touches: int, console: Console) -> None:
+    """Full build, nothing new, one person in a hundred, and the intervals."""
+    home = Path(tempfile.mkdtemp(prefix="throughline-bench-"))
+    cluster = Cluster(home / "postgres", free_port(), secrets.token_hex(8))
+    try:
+        cluster.start(**SETTINGS)
+        address = cluster.dsn("warehouse")
+        setup(address, dict.fromkeys(LOGIN_ROLES, cluster.password))
+        with psycopg.connect(address, autocommit=True) as admin:
+            line = Line(cluster, admin, home)
+            conversions = line.make(touches)
+            rows = [("one sort (create table as … order by)", *line.sort())]
+            build = line.begin()
+            full = line.build(build)
+            rows.append(("full build of the credits", *full))
+            line.published(build)
+            build = line.begin()
+            rows.append(("nothing new", *line.build(build)))
+            line.published(build)
+            line.change(100)
+            build = line.begin()
+            one = line.build(build)
+            rows.append(("one person in 100 changed", *one))
+            rows.append(("intervals, 200 replicates", *line.intervals(cluster)))
+        table = Table(title=f"{touches:,} touches, {conversions:,} conversions")
+        for head in ("", "server CPU s", "wall s", "rows"):
+            table.add_column(head, justify="left" if not head else "right")
+        for name, cpu, wall, count in rows:
+            table.add_row(name, f"{cpu:.1f}", f"{wall:.1f}", count)
+        console.print(table)
+        console.print(
+            f"full build / sort: {full[0] / rows[0][1]:.2f} (goal 4); 1 % / full: "
+            f"{one[0] / full[0]:.1%} or {one[0] - 0.03 * full[0]:+.1f} s over 3 % "
+            "(goal 5 s)"
+        )
+    finally:
+        cluster.destroy()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Line:
+    """A warehouse with what stands upstream of the credits."""
+
+    def __init__(self, cluster: Cluster, admin: Any, home: Path) -> None:
+        self.cluster, self.admin, self.home = cluster, admin, home
+
+    def make(self, touches: int) -> int:
+        """Touches of people with five each, 60 % of whom convert; -> conversions."""
+        execute = self.admin.execute
+        persons = touches // 5
+        listed = ", ".join(f"'{name}'" for name in CHANNELS)
+        execute("select setseed(0.1)")
+        execute(
+            "create table touchpoints.int_touchpoints as select touchpoint_id, "
+            "person_id, touched_at, touched_at::date as touch_date, touch_kind, "
+            "contact_kind, contacts_count, channel, channel_group, "
+            "channel in ('yandex_direct_search', 'google_ads_search', 'vk_ads') "
+            "as is_paid, channel = 'direct' as is_direct, "
+            "split_part(channel, '_', 1) as source, medium, platform, account_id, "
+            "campaign_id, campaign_name, ad_group_id, ad_group_name, ad_id, keyword_id, "
+            "keyword, keyword_key, placement, match_step, visit_id, call_id, lead_id, "
+            "client_id, hashtextextended(touchpoint_id || touched_at, 0) as touch_hash "
+            "from ("
+            + TOUCHES.format(
+                touches=touches, persons=persons, channels=listed, count=len(CHANNELS)
+            )
+            + ") as made"
+        )
+        execute("create unique index on touchpoints.int_touchpoints (touchpoint_id)")
+        execute("create index on touchpoints.int_touchpoints (person_id, touched_at)")
+        execute(
+            "create table touchpoints.int_touchpoint_persons as select touchpoint_id, "
+            "person_id, false as is_shared from touchpoints.int_touchpoints"
+        )
+        execute(
+            f"""
+            create table attribution.int_conversions as
+            select
+                'sale|main|' || n as conversion_id, 'sale' as conversion_kind,
+                'sale' as credited_as, 'main' as account_id,
+                'ym_client_id:' || 1600000000000000000 + n as person_id,
+                null::text as lead_id, n::text as deal_id,
+                null::text as converting_touchpoint_id,
+                at - interval '5 days' as lead_created_at,
+                at - interval '3 days' as deal_created_at,
+                at as attributed_at, at::date as attributed_date, at as converted_at,
+                at::date as converted_date, at::date as lead_date, true as is_valid,
+                false as is_spam, false as is_duplicate, true as is_new_customer,
+                false as is_full_refund, round((random() * 100000)::numeric, 2)
+                    as revenue_amount,
+                round((random() * 40000)::numeric, 2) as margin_amount,
+                null::timestamptz as previous_at
+            from (
+                select n, timestamptz '2026-01-01'
+                    + make_interval(secs => random() * 180 * 86400) as at
+                from generate_series(1, {persons * 6 // 10}) as n
+            ) as made
+            """
+        )
+        execute("create table staging.source_ranks (source text, medium text, "
+                "source_rank int, valid_from date, valid_to date)")  # fmt: skip
+        execute("insert into staging.source_ranks values "
+                "('yandex', 'cpc', 9, '2000-01-01', '2999-12-31')")  # fmt: skip
+        execute("create table identity.int_person_identifiers (person_id text, "
+                "kind text, identifier text, is_shared boolean)")  # fmt: skip
+        execute("create table identity.identity_edges (left_kind text, left_id text, "
+                "right_kind text, right_id text, why_not_joining text)")  # fmt: skip
+        execute("insert into ops.runs (run_id) values ('bench')")
+        for schema in ("touchpoints", "attribution", "staging", "identity"):
+            for (name,) in execute(
+                "select tablename from pg_tables where schemaname = %s", (schema,)
+            ).fetchall():
+                execute(f"grant all on {schema}.{name} to transformer")
+        steps = execute(
+            "select 'sale', date_trunc('month', attributed_date)::date, '(start)', "
+            "c, count(*) from attribution.int_conversions, unnest(%s::text[]) as c "
+            "group by 2, 4 union all select 'sale', "
+            "date_trunc('month', attributed_date)::date, c, '(conversion)', count(*) "
+            "from attribution.int_conversions, unnest(%s::text[]) as c group by 2, 3",
+            (list(CHANNELS), list(CHANNELS)),
+        ).fetchall()
+        for fitted in fit_months(steps):
+            version = execute(
+                "insert into attribution.fitted_versions (model, fitted_kind, "
+                "conversion_month, period_from, period_to, inputs_hash, build_id, "
+                "reason, diagnostics) values ('markov', 'sale', %s, %s, %s, 'x', 0, "
+                "'first', '{}') returning version_id",
+                (fitted.month, fitted.period_from, fitted.month),
+            ).fetchone()[0]
+            for channel, effect in zip(
+                fitted.chain.channels, fitted.chain.removal_effects, strict=True
+            ):
+                execute(
+                    "insert into attribution.fitted_weights values (%s, %s, %s, 0)",
+                    (version, channel, float(effect)),
+                )
+        execute("vacuum analyze")
+        return persons * 6 // 10
+
+    def sort(self) -> tuple[float, float, str]:
+        """The floor: the same touches written once in the order of their persons."""
+        pid = self.admin.info.backend_pid
+        before, started = backend_cpu(pid), time.perf_counter()
+        self.admin.execute(
+            "create table touchpoints.sorted as select * from "
+            "touchpoints.int_touchpoints order by person_id, touched_at"
+        )
+        found = backend_cpu(pid) - before, time.perf_counter() - started, ""
+        self.admin.execute("drop table touchpoints.sorted")
+        return found
+
+    def begin(self) -> int:
+        """A build, as the first station begins one."""
+        row = self.admin.execute(
+            "insert into ops.builds (run_id, as_of) values ('bench', '2026-07-01') "
+            "returning build_id"
+        ).fetchone()
+        return int(row[0])
+
+    def published(self, build: int) -> None:
+        """What publish notes of a build."""
+        self.admin.execute(
+            "update ops.builds set state = 'published' where build_id = %s", (build,)
+        )
+
+    def change(self, every: int) -> None:
+        """One touch of each so-many-th person moves by an hour."""
+        self.admin.execute(
+            "update touchpoints.int_touchpoints set touched_at = touched_at - "
+            "interval '1 hour', touch_hash = touch_hash / 2 + 1 where touchpoint_id in (select min(touchpoint_id) from "
+            "touchpoints.int_touchpoints where hashtext(person_id) %% %s = 0 "
+            "group by person_id)",
+            (every,),
+        )
+        self.admin.execute("vacuum analyze touchpoints.int_touchpoints")
+
+    def build(self, build: int) -> tuple[float, float, str]:
+        """Server CPU and wall seconds of dbt's models, and the rows they wrote."""
+        target = self.home / "target"
+        environment = {
+            **os.environ,
+            "THROUGHLINE_WAREHOUSE_HOST": "127.0.0.1",
+            "THROUGHLINE_WAREHOUSE_PORT": str(self.cluster.port),
+            "THROUGHLINE_WAREHOUSE_DB": "warehouse",
+            "THROUGHLINE_TRANSFORMER_PASSWORD": self.cluster.password,
+            "PGOPTIONS": f"-c throughline.build_id={build}",
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        before = self._server_cpu()
+        subprocess.run(
+            [
+                str(Path(sys.executable).parent / "dbt"), "--quiet", "run",
+                "--select", *MODELS, "--threads", "1",
+                "--project-dir", str(ROOT / "dbt_project"),
+                "--profiles-dir", str(ROOT / "dbt_project"),
+                "--target-path", str(target), "--log-path", str(target),
+            ],
+            env=environment, check=True,
+        )  # fmt: skip
+        cpu = self._server_cpu() - before
+        results = json.loads((target / "run_results.json").read_text())["results"]
+        wall = sum(each["execution_time"] for each in results)
+        for each in results:
+            print(each["unique_id"].split(".")[-1], f"{each['execution_time']:.1f} s",
+                  each["adapter_response"].get("rows_affected"))  # fmt: skip
+        count = results[-1]["adapter_response"].get("rows_affected", 0)
+        return cpu, wall, f"{count:,}"
+
+    def intervals(self, cluster: Cluster) -> tuple[float, float, str]:
+        """The step estimate_intervals: client and server CPU together."""
+        os.environ["THROUGHLINE_WAREHOUSE_HOST"] = "127.0.0.1"
+        os.environ["THROUGHLINE_WAREHOUSE_PORT"] = str(cluster.port)
+        os.environ["THROUGHLINE_WAREHOUSE_DB"] = "warehouse"
+        os.environ["THROUGHLINE_TRANSFORMER_PASSWORD"] = cluster.password
+        server, client = self._server_cpu(), time.process_time()
+        started = time.perf_counter()
+        done = estimate.estimate_intervals("bench")
+        cpu = self._server_cpu() - server + time.process_time() - client
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        wall = time.perf_counter() - started
+        return cpu, wall, f"{done['credits']:,} credits, peak {peak:.0f} MB"
+
+    def _server_cpu(self) -> float:
+        """CPU seconds of the whole server so far, ended backends too."""
+        backend = Path(f"/proc/{self.admin.info.backend_pid}/stat").read_text()
+        pid = int(backend.rpartition(")")[2].split()[1])
+        total = 0.0
+        ticks = os.sysconf("SC_CLK_TCK")
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(folder.name) == pid:
+                total += sum(map(int, fields[11:15])) / ticks
+            elif int(fields[1]) == pid:
+                total += sum(map(int, fields[11:13])) / ticks
+        return total
+
+
+# -- beside the peers ----------------------------------------------------------------
+
+
+def made_paths(count: int) -> list[tuple[str, bool]]:
+    """Paths of one to a dozen channels as people write them, one in five converts."""
+    rng = np.random.default_rng(1)
+    lengths = np.minimum(rng.geometric(0.28, count), 40)
+    weights = 1.0 / np.arange(1, len(CHANNELS) + 1)
+    codes = rng.choice(len(CHANNELS), lengths.sum(), p=weights / weights.sum())
+    ends = rng.random(count) < 0.2
+    paths, at = [], 0
+    for length, end in zip(lengths.tolist(), ends.tolist(), strict=True):
+        names = [CHANNELS[code] for code in codes[at : at + length].tolist()]
+        paths.append((" > ".join(names), end))
+        at += length
+    return paths
+
+
+def ours(paths: list[tuple[str, bool]]) -> dict[str, Any]:
+    """Markov and Shapley from the same texts: CPU seconds and credit by channel."""
+    started = time.process_time()
+    grouped = Counter(paths)
+    place = {name: at for at, name in enumerate(CHANNELS)}
+    split = [[place[name] for name in path.split(" > ")] for path, _ in grouped]
+    offsets = np.concatenate([[0], np.cumsum([len(each) for each in split])])
+    codes = np.array([code for each in split for code in each])
+    ends = np.array([end for _, end in grouped])
+    times = np.array(list(grouped.values()))
+    chain = markov.fit(
+        markov.count_transitions(codes, offsets, ends, CHANNELS, times)
+    )
+    total = int(times[ends].sum())
+    markov_cpu = time.process_time() - started
+    started = time.process_time()
+    shapley = np.zeros(len(CHANNELS))
+    for (path, end), count in Counter(paths).items():
+        if end:
+            distinct = set(path.split(" > "))
+            for name in distinct:
+                shapley[place[name]] += count / len(distinct)
+    shapley_cpu = time.process_time() - started
+    return {
+        "markov": markov_cpu,
+        "shapley": shapley_cpu,
+        "credit": dict(
+            zip(chain.channels, (chain.shares * total).tolist(), strict=True)
+        ),
+        "shapley credit": dict(zip(CHANNELS, shapley.tolist(), strict=True)),
+    }
+
+
+def peers(count: int, with_peers: bool, console: Console) -> None:
+    """Our Markov and Shapley beside the packages', on the same paths."""
+    paths = made_paths(count)
+    mine = ours(paths)
+    table = Table(title=f"{count:,} paths, {len(CHANNELS)} channels: CPU seconds")
+    for head in ("", "Markov", "Shapley", "largest difference to the exact Markov"):
+        table.add_column(head, justify="left" if not head else "right")
+    table.add_row("ours", f"{mine['markov']:.2f}", f"{mine['shapley']:.2f}", "0 (exact)")
+    if with_peers:
+        python = PEERS / "bin" / "python"
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+            subprocess.run(
+                [str(python), "-m", "pip", "install", "-q", *PEER_PACKAGES], check=True
+            )
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(paths, file)
+            file.flush()
+            done = subprocess.run(
+                [str(python), str(Path(__file__).with_name("attribution_peers.py")),
+                 file.name],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
+        for name, found in json.loads(done.stdout.splitlines()[-1]).items():
+            gap = max(
+                abs(found["credit"].get(channel, 0.0) - credit)
+                for channel, credit in mine["credit"].items()
+            )
+            table.add_row(
+                name, f"{found['markov']:.2f}", f"{found.get('shapley', 0):.2f}",
+                f"{gap:.2f} conversions",
+            )  # fmt: skip
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
