@@ -95,6 +95,12 @@ class Connector(ABC):
         return Auth(headers={"Authorization": f"Bearer {connection.password}"})
 
     @classmethod
+    def needs_connection(cls, account: Account) -> bool:
+        """Is there anybody to connect to? Not for files on this machine."""
+        del account
+        return True
+
+    @classmethod
     def connection_needs(cls, connection: ConnectionInfo) -> Mapping[str, str]:
         """Connection fields that must be filled in, and what belongs into each.
 
