@@ -768,6 +768,22 @@ def moscow_day(at: datetime) -> date:
     return at.astimezone(MOSCOW).date()
 
 
+_AD_CHANNELS = {
+    ("yandex_direct", "SEARCH"): "yandex_direct_search",
+    ("yandex_direct", "AD_NETWORK"): "yandex_direct_network",
+    ("google_ads", "SEARCH"): "google_ads_search",
+    ("google_ads", "DISPLAY"): "google_ads_network",
+    ("meta_ads", "facebook"): "meta_facebook",
+    ("meta_ads", "instagram"): "meta_instagram",
+    ("vk_ads", "vk"): "vk_ads",
+}
+
+
+def ad_channel(platform: str, network: str) -> str:
+    """The channel an ad of a platform belongs to by where it is shown."""
+    return _AD_CHANNELS[(platform, network)]
+
+
 def roubles(kopecks: int) -> str:
     """An amount as the APIs print it: roubles, a point and two digits."""
     sign = "-" if kopecks < 0 else ""
@@ -856,7 +872,7 @@ def _cut(world: World, now: datetime) -> World:
         return found if found in live_contacts else None
 
     leads = [
-        _lead(row, last_change, known(row.contact_id), now)
+        _lead(row, last_change, known(row.contact_id), now, world)
         for row in _living(world.leads, now)
     ]
     deals = [
@@ -950,9 +966,12 @@ def _lead(
     last_change: dict[tuple[str, int], StageChange],
     contact_id: int | None,
     now: datetime,
+    world: World,
 ) -> Lead:
     change = last_change[("lead", row.lead_id)]
     edited = row.modified_at if row.modified_at <= now else row.created_at
+    linked = change.semantic == "S" or row.is_return_customer or world.name != MSK
+    typed = world.spellings.get(change.stage_id, ("",))
     return replace(
         row,
         status_id=change.stage_id,
@@ -960,9 +979,9 @@ def _lead(
         moved_at=change.at,
         closed_at=change.at if change.semantic != "P" else None,
         modified_at=max(edited, change.at),
-        contact_id=contact_id
-        if change.semantic == "S" or row.is_return_customer
-        else None,
+        contact_id=contact_id if linked else None,
+        status_text=typed[row.lead_id % len(typed)],
+        loss_reason=row.loss_reason if change.semantic == "F" else "",
     )
 
 
@@ -996,4 +1015,5 @@ def _deal(
         refunded_at=row.refunded_at if refunded else None,
         modified_at=max(moments),
         contact_id=contact_id,
+        loss_reason=row.loss_reason if change.semantic == "F" else "",
     )
