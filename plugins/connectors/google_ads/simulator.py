@@ -531,8 +531,9 @@ def _segments(row: Any) -> Row:
 
 
 def _keyword(row: Any, keywords: dict[int, Row]) -> Row:
+    """What matched; films on YouTube are shown to audiences, not for keywords."""
     info = keywords.get(row.criterion_id or 0)
-    if info is None:
+    if info is None or _segments(row)["segments.ad_network_type"] == "YOUTUBE":
         return {}
     return {
         "segments.keyword.ad_group_criterion": _name(
