@@ -570,3 +570,14 @@ def _problem(status: int, title: str, detail: str) -> Response:
     }
     kind = {"Content-Type": "application/problem+json"}
     return json_response(content, status, kind)
+
+
+def change_records(content: Any, change: Callable[[Row], None]) -> Any:
+    """Change each record of an answer, a pipeline's statuses, too (for tests)."""
+    embedded = content.get("_embedded") if isinstance(content, dict) else None
+    for rows in (embedded or {}).values():
+        for row in rows:
+            for status in (row.get("_embedded") or {}).get("statuses", []):
+                change(status)
+            change(row)
+    return content
