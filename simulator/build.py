@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import numpy as np
 
-from simulator import catalogue
+from simulator import catalogue, kazan
 from simulator.ads import DEVICES, grow_tree, spend
 from simulator.crowd import Crowd, Human, Stay, link, moment
 from simulator.office import (
@@ -24,6 +24,7 @@ from simulator.office import (
 from simulator.spb import SPB_FIRM
 from simulator.world import (
     BRANCHES,
+    KAZAN,
     MSK,
     SPB,
     Call,
@@ -90,6 +91,9 @@ def build(name: str, recipe: Recipe) -> World:
     seed, end_date, days, size = recipe.seed, recipe.end_date, recipe.days, recipe.size
     if not 7 <= days <= 1095:
         raise ValueError(f"days: {days} is not from 7 to 1095")
+    if name == KAZAN:
+        small = targets(days, size, 0.22)
+        return kazan.build(recipe, small.leads, round(small.sales * 0.4))
     firm = FIRMS[name]
     wanted = targets(days, size, firm.share)
     main = name == MSK
