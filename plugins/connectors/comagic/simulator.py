@@ -37,7 +37,6 @@ _DEVICES = {"DESKTOP": "desktop", "MOBILE": "mobile", "TABLET": "tablet"}
 _ENGINES = {
     "google_ads": "google.adwords",
     "vk_ads": "vk.ads",
-    "yandex_direct": "yandex.direct",
 }
 _CODES = {
     "parse_error": -32700,
@@ -392,8 +391,16 @@ def _calls(view: World) -> Iterable[dict[str, Any]]:
             "operator_phone_number": call.redirect_number,
             "properties": call.comment,
             **_contact("call", call.call_id, call.visitor_id, call.tags),
+            "attributes": _attributes(call),
             **_origin(view, call.visit_id, call.visitor_id, call),
         }
+
+
+def _attributes(call: Call) -> list[str]:
+    """What the vendor thinks of a call; whether it was meant is said days later."""
+    found = ["primary" if call.unique else "secondary"]
+    found += ["target"] if call.target else []
+    return found if call.successful else [*found, "lost"]
 
 
 def _communications(view: World) -> Iterable[dict[str, Any]]:
@@ -401,6 +408,7 @@ def _communications(view: World) -> Iterable[dict[str, Any]]:
         yield {
             "date_time": _local(call.at),
             **_contact("call", call.call_id, call.visitor_id, call.tags),
+            "attributes": _attributes(call),
             "id": _communication_id("call", call.call_id),
             **_origin(view, call.visit_id, call.visitor_id, call),
         }
@@ -416,13 +424,14 @@ def _communications(view: World) -> Iterable[dict[str, Any]]:
 def _sessions(view: World) -> Iterable[dict[str, Any]]:
     for visit in view.visits:
         found = _origin(view, visit.visit_id, visit.visitor_id, None)
+        del found["visitor_session_id"]  # it is `id` here
         yield {
             "id": visit.visit_id,
             "date_time": _local(visit.started_at),
             "duration": visit.duration_s,
             "hits_count": visit.page_views,
             "exit_page": visit.end_url,
-            "engine": _ENGINES.get(visit.platform),
+            "engine": (_campaign_data(visit) or {}).get("adv_system"),
             "integrated_campaign_data": _campaign_data(visit),
             "cm_id": None,
             "ymclid": None,
@@ -525,7 +534,7 @@ def _contact(
         "visits_count": 1 if visitor_id else None,
         "visit_other_campaign": False,
         "visitor_first_campaign_id": None,
-        "attributes": ["target"] if tags else [],
+        "attributes": [],
         "sale_date": None,
         "sale_cost": None,
         "ext_id": None,
@@ -576,8 +585,8 @@ def _origin(
     channel = _channel(visit)
     source = visit.utm_source or visit.search_engine or visit.social_network
     found |= {
-        "campaign_id": 900 + sum(map(ord, visit.platform or channel)),
-        "campaign_name": visit.utm_campaign or visit.platform or "Посетители без РК",
+        "campaign_id": 900 + sum(map(ord, visit.adv_engine or channel)),
+        "campaign_name": visit.utm_campaign or "Посетители без рекламных кампаний",
         "source_id": 1 + sum(map(ord, source)) if source else None,
         "source_name": source or None,
         "source_new": source or None,
@@ -609,16 +618,15 @@ def _origin(
 
 
 def _channel(visit: Visit) -> str:
-    if visit.platform or visit.traffic_source == "ad":
-        return "paid"
-    known = {"organic": "organic", "referral": "referral", "social": "social"}
+    known = {"ad": "paid"}
+    known |= {"organic": "organic", "referral": "referral", "social": "social"}
     known |= {"email": "email", "messenger": "messenger", "internal": "internal"}
     return known.get(visit.traffic_source, "direct")
 
 
 def _campaign_data(visit: Visit) -> dict[str, Any] | None:
-    """Ids of the ad system, where the tracker has them."""
-    if visit.direct_campaign_id is None:
+    """Ids of the ad system, where the tracker has them: of Meta it has none."""
+    if visit.direct_campaign_id is None or visit.platform not in _ENGINES:
         return None
     ids = {
         "ext_campaign_id": visit.direct_campaign_id,
@@ -627,6 +635,6 @@ def _campaign_data(visit: Visit) -> dict[str, Any] | None:
         "keyword_id": visit.direct_keyword_id,
     }
     return {
-        "adv_system": _ENGINES.get(visit.platform, visit.platform),
+        "adv_system": _ENGINES[visit.platform],
         **{name: None if each is None else str(each) for name, each in ids.items()},
     }
