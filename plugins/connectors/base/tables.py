@@ -36,7 +36,7 @@ class Column:
     """One column: `name` is the record's field, `title` what people write above it.
 
     `aliases` are other titles that are taken for it, the likeliest first. A `required`
-    column must be there, and no row may leave it empty.
+    column must be there, and no row may leave it empty; an `expected` one must be there.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Column:
     required: bool = False
     aliases: tuple[str, ...] = ()
     help: str = ""
+    expected: bool = False
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -53,7 +54,14 @@ class Column:
 
 
 class HeaderError(ValueError):
-    """A table without a header that has the columns; the text names what is missing."""
+    """A table without a header that has the columns; the text names what is missing.
+
+    `found`: how many of the columns the likeliest line has.
+    """
+
+    def __init__(self, message: str, found: int) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +199,7 @@ def find_header(
             kinds.append((following, _merged(row, below)))
         for last, names in kinds:
             header, twice = _matched(last, names, columns)
-            missing = any(c.required and c.name not in header.places for c in columns)
+            missing = bool(_lacking(header, columns))
             # the same with one line more is no better
             score = (int(not missing), len(header.places))
             if best is None or score > best[:2]:
@@ -202,17 +210,23 @@ def find_header(
         needed = ", ".join(f'"{each.title}"' for each in columns if each.required)
         raise HeaderError(
             f"no header in the first {HEADER_WITHIN} lines: a line with the columns "
-            f"{needed} must stand above the data"
+            f"{needed} must stand above the data",
+            0,
         )
     _, _, header, twice = best
     for title in twice.values():
         raise HeaderError(
-            f'column "{title}" is there twice in line {header.line}; rename one of them'
+            f'column "{title}" is there twice in line {header.line}; rename one of them',
+            best[1],
         )
-    missing_ones = [c for c in columns if c.required and c.name not in header.places]
-    if missing_ones:
-        raise HeaderError(_missing(missing_ones, header))
+    if missing_ones := _lacking(header, columns):
+        raise HeaderError(_missing(missing_ones, header), best[1])
     return header
+
+
+def _lacking(header: Header, columns: tuple[Column, ...]) -> list[Column]:
+    needed = (each for each in columns if each.required or each.expected)
+    return [each for each in needed if each.name not in header.places]
 
 
 def _missing(missing: list[Column], header: Header) -> str:
