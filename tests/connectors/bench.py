@@ -44,12 +44,18 @@ END = date(2026, 6, 1)
 
 
 @cache
-def small_world() -> World:
-    """The company of all contract tests: two weeks and merged contacts, deleted deals
+def group(end: date = END) -> World:
+    """The firms of all contract tests: two weeks and merged contacts, deleted deals
 
     and leads, a refund, a deal of two contacts (not every small company has them).
+    `end` is the first day without data.
     """
-    return build_world(seed=25, end_date=END, size="small")
+    return build_world(seed=25, end_date=end, size="small")
+
+
+def small_world() -> World:
+    """The firms in May."""
+    return group()
 
 
 @cache
@@ -118,6 +124,7 @@ class Tampered(Face):
         self.inner = inner
         self.answers: list[Response] = []
         self._strikes: dict[int, Change] = {}
+        self._from: tuple[int, Change] | None = None
         self._always: Change | None = None
         self._lock = threading.Lock()
 
@@ -125,13 +132,20 @@ class Tampered(Face):
         """Let `change` answer the `at`-th request from now on (0: the next one)."""
         self._strikes = {len(self.answers) + at: change}
 
+    def strike_from(self, at: int, change: Change) -> None:
+        """Let `change` answer the `at`-th request from now on, and all after it."""
+        self._from = (len(self.answers) + at, change)
+
     def strike_all(self, change: Change | None) -> None:
         """Let `change` answer every request; None ends it."""
         self._always = change
 
     def handle(self, request: Request) -> Response:
         with self._lock:
-            change = self._strikes.get(len(self.answers)) or self._always
+            at = len(self.answers)
+            change = self._strikes.get(at) or self._always
+            if self._from is not None and at >= self._from[0]:
+                change = self._from[1]
             if change is None:
                 response = self.inner.handle(request)
             else:
@@ -153,7 +167,7 @@ class Bench:
     source: str
     account: Account
     server: server.RunningServer
-    group: World = field(default_factory=small_world)
+    group: World = field(default_factory=small_world)  # all firms
     slept: list[float] = field(default_factory=list)
     tokens: TokenStore = field(default_factory=LastingTokens)
 

@@ -503,7 +503,9 @@ class ApiClient:
             )
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RetriableError),
+            retry=tenacity.retry_if_exception(
+                lambda e: isinstance(e, RetriableError) and not e.is_spent
+            ),
             wait=wait,
             stop=stop,
             sleep=self._sleep,
@@ -516,7 +518,9 @@ class ApiClient:
         error = last.exception()
         asked = error.retry_after if isinstance(error, RetriableError) else None
         raise RetriableError(
-            f"{error} (gave up after {last.attempt_number} tries)", retry_after=asked
+            f"{error} (gave up after {last.attempt_number} tries)",
+            retry_after=asked,
+            is_spent=True,
         )
 
 

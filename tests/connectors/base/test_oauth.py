@@ -186,8 +186,10 @@ def test_a_server_that_is_down_is_asked_again_for_a_token(
     assert client().get("a").json() == {"page": "/api/a"}
     assert len(desk.asked) == 1 and slept
     vendor.replies = [reply(status=503)]
+    vendor.seen.clear()
     with pytest.raises(RetriableError):
         client().get("a")
+    assert len(vendor.seen) == 4, "its tries are not multiplied by the request's"
 
 
 @pytest.mark.parametrize("seconds", [10, "10"])
