@@ -59,9 +59,10 @@ class GoogleAds(Connector):
         "extra.developer_token": "the manager account's developer token (API Center)",
     }
     limits = Limits(
-        requests_per_second=5, burst=5, retry_after_most=900, wait_budget=1800
+        requests_per_second=10, burst=10, retry_after_most=900, wait_budget=1800
     )
     settings: GoogleAdsSettings
+    _is_checked = False  # are zone and currency those of sources.yml?
 
     @classmethod
     def connection_needs(cls, connection: ConnectionInfo) -> Mapping[str, str]:
@@ -100,7 +101,9 @@ class GoogleAds(Connector):
         another zone or currency than the account's, else ParseError, FatalError.
         """
         del cursor
-        self._search.check_account(self.account)
+        if not self._is_checked:
+            self._search.check_account(self.account)
+            self._is_checked = True
         if window is None:
             yield from self._search.listed(stream)
         else:

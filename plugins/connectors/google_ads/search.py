@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESOURCES = {
+    "account_performance": "customer",
     "campaign_performance": "campaign",
     "ad_group_performance": "ad_group",
     "ad_performance": "ad_group_ad",

@@ -13,7 +13,7 @@ KEYWORD_TEXT = ("segments.keyword.info.text", "segments.keyword.info.matchType")
 
 def _costs(name: str, key: tuple[str, ...], *others: str, text: str = "") -> Stream:
     """Figures of a day, split by network and device; `cost` is ours (search.py)."""
-    key = (DAY, *key, *SPLIT)
+    key = (DAY, *key, *SPLIT) if key else (DAY,)
     plain = tuple(each for each in key if each != text)
     return Stream(
         name=name,
@@ -28,6 +28,7 @@ def _costs(name: str, key: tuple[str, ...], *others: str, text: str = "") -> Str
     )
 
 
+ACCOUNT_PERFORMANCE = _costs("account_performance", ())
 CAMPAIGN_PERFORMANCE = _costs(
     "campaign_performance",
     ("campaign.id",),
@@ -108,6 +109,6 @@ KEYWORDS = _objects(
 
 STREAMS = (
     *(CAMPAIGN_PERFORMANCE, AD_GROUP_PERFORMANCE, AD_PERFORMANCE),
-    *(KEYWORD_PERFORMANCE, SEARCH_TERMS, CLICK_VIEW),
+    *(KEYWORD_PERFORMANCE, SEARCH_TERMS, CLICK_VIEW, ACCOUNT_PERFORMANCE),
     *(CAMPAIGNS, AD_GROUPS, ADS, KEYWORDS),
 )
