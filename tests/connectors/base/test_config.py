@@ -307,7 +307,7 @@ def test_accounts_of_one_role_need_names_of_their_own(write, monkeypatch):
     load_sources(write({**GOOD, "sources": [one, crm]}))
     monkeypatch.setattr(registry.connector_class("bitrix24"), "role", "calls")
     with pytest.raises(
-        ConfigError, match="bitrix24/main.*calltouch.*another name"
+        ConfigError, match=r"bitrix24/main.*calltouch.*another name"
     ) as e:
         load_sources(write({**GOOD, "sources": [one, crm]}))
     assert "'main'" in one_line(e)
