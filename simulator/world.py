@@ -16,8 +16,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from simulator import extras
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -489,6 +487,7 @@ class Invoice:
     paid_at: datetime | None
     amount_kopecks: int
     stage: str
+    modified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -701,44 +700,45 @@ class World:
 
         The queries of a row add up to its figures or less: vendors hide the rare ones.
         """
-        return self._made(f"search_terms {platform}", extras.search_terms, platform)
+        return self._made("search_terms", platform)
 
     def placements(self) -> list[PlacementCost]:
         """The rows of Direct's ad network by site; sums are those of the rows."""
-        return self._made("placements", extras.placements)
+        return self._made("placements")
 
     def hits(self) -> list[Hit]:
         """Every page view and every goal of every visit, in order of time."""
-        return self._made("hits", extras.hits)
+        return self._made("hits")
 
     @property
     def clicks(self) -> list[AdClick]:
         """Every click of Google Ads, in order of time."""
-        return self._made("clicks", extras.clicks)
+        return self._made("clicks")
 
     @property
     def messages(self) -> list[Message]:
         """Chats, messages and requests the call tracker took down, in order of time."""
-        return self._made("messages", extras.messages)
+        return self._made("messages")
 
     @property
     def products(self) -> list[DealProduct]:
         """What the deals sell; the lines of a deal add up to its amount."""
-        return self._made("products", extras.products)
+        return self._made("products")
 
     @property
     def invoices(self) -> list[Invoice]:
         """The bills of the deals; those of a won deal are paid and add up to it."""
-        return self._made("invoices", extras.invoices)
+        return self._made("invoices")
 
-    def _made(
-        self, name: str, make: Callable[..., list[Any]], *given: str
-    ) -> list[Any]:
+    def _made(self, name: str, *given: str) -> list[Any]:
         """What can be made from the rest is made when first asked for, and kept."""
+        from simulator import extras
+
+        key = " ".join((name, *given))
         with _cache_lock:
-            if name not in self.cache:
-                self.cache[name] = make(self, *given)
-            made: list[Any] = self.cache[name]
+            if key not in self.cache:
+                self.cache[key] = getattr(extras, name)(self, *given)
+            made: list[Any] = self.cache[key]
             return made
 
     def digest(self) -> str:
