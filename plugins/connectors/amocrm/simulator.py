@@ -38,6 +38,7 @@ ACCOUNT_ZONE = ZoneInfo("Europe/Moscow")
 MOST, MOST_EVENTS, USUAL = 250, 100, 50
 WON, LOST = 142, 143
 MARGIN, REFUND, REFUND_DATE, ORIGIN, COMMENT = 801001, 801003, 801005, 801007, 801009
+_SOURCES = {"CALL": 9100001, "WEB": 9100003, "UC_CHAT": 9100005, "EMAIL": 9100007}
 _FILTER = re.compile(r"filter\[(\w+)\](?:\[(\w*)\])?")
 _TRACKING = (
     "UTM_SOURCE", "UTM_MEDIUM", "UTM_CAMPAIGN", "UTM_CONTENT", "UTM_TERM",
@@ -201,7 +202,7 @@ def _lead(
         "status_id": status,
         "pipeline_id": deal.category_id if deal else pipeline,
         "loss_reason_id": _reason_id(reason) if reason else None,
-        "source_id": None,
+        "source_id": _SOURCES.get(now.source_id),
         "created_by": 0,
         "updated_by": now.manager_id,
         "created_at": _unix(lead.created_at),
