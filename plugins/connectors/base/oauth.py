@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -48,7 +49,7 @@ __all__ = [
 GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105
 # A token is renewed this long before it ends (seconds), or at nine tenths of its life.
 EARLY = 300.0
-_PUBLIC = {"grant_type", "client_id", "scope", "redirect_uri", "response_type"}
+_HIDDEN = re.compile(r"token|secret|passw|assertion|code|key", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class TokenRequest:
     def secrets(self) -> list[str]:
         """The values in it that nobody may see."""
         sent = {**(self.form or {}), **(self.json or {})}
-        hidden = [str(value) for name, value in sent.items() if name not in _PUBLIC]
+        hidden = [str(value) for name, value in sent.items() if _HIDDEN.search(name)]
         return [*hidden, *self.headers.values()]
 
 
