@@ -7,11 +7,13 @@ its own, thrown by its ids, so that a view and the whole agree on what both know
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from random import Random
 from typing import TYPE_CHECKING
 
 from simulator.ads import DEVICES, without_operators
-from simulator.people import plain_e
+from simulator.people import plain_e, typed_phone
 from simulator.world import (
     MOSCOW,
     MSK,
@@ -306,43 +308,77 @@ def messages(world: World) -> list[Message]:
     if world.whole is not None:
         return [row for row in world.whole.messages if row.at <= world.now]
     managers = [f"{row.name} {row.last_name}" for row in world.managers[:-1]]
-    drafts: list[tuple[datetime, str, Visit | None, Lead | None]] = []
-    for lead in world.leads:
-        kind = _message_kind(world, lead)
-        if kind:
-            visit = world.visit_by_id.get(lead.visit_id or 0)
-            drafts.append((lead.created_at, kind, visit, lead))
-    if world.name != MSK:
-        asked = {lead.visit_id for lead in world.leads}
-        for visit in world.visits:
-            if Dice(visit.visit_id, 7).below(150) or visit.visit_id in asked:
-                continue
-            at = visit.started_at + timedelta(seconds=visit.duration_s // 2)
-            drafts.append((at, "chat", visit, None))
-    drafts.sort(key=lambda row: (row[0], row[3].lead_id if row[3] else 0))
+    drafts = [
+        _written(world, lead, kind)
+        for lead in world.leads
+        if (kind := _message_kind(world, lead))
+    ]
+    drafts += _questions(world) if world.name != MSK else []
+    drafts.sort(key=lambda row: (row.at, row.lead_id or 0, row.visit_id or 0))
     rows = []
-    for number, (at, kind, origin, written) in enumerate(drafts):
+    for number, draft in enumerate(drafts):
         dice = Dice(world.seed + 3, number)
-        chat = kind == "chat"
-        text = _CHATS[dice.below(len(_CHATS))] if chat else ""
-        if written is not None and not chat:
-            text = written.comments or written.title
+        message_id = 9_100_003 + number * 3 + dice.below(3)
+        chat = draft.kind == "chat"
+        manager = managers[dice.below(len(managers))] if chat else None
+        rows.append(replace(draft, message_id=message_id, manager=manager))
+    return rows
+
+
+def _written(world: World, lead: Lead, kind: str) -> Message:
+    """What a lead that was written looks like to the tracker."""
+    visit = world.visit_by_id.get(lead.visit_id or 0)
+    text = lead.comments or lead.title
+    return Message(
+        0,
+        kind,
+        lead.created_at,
+        visit.visit_id if visit else None,
+        visit.visitor_id if visit else None,
+        visit.client_id if visit else None,
+        lead.name,
+        lead.phones,
+        lead.emails,
+        _CHATS[lead.lead_id % len(_CHATS)] if kind == "chat" else text,
+        visit.end_url if visit else f"{world.site}/kontakty/",
+        None,
+        lead.person_id,
+        lead.lead_id,
+    )
+
+
+def _questions(world: World) -> list[Message]:
+    """Visitors ask and make no request of it; who is known leaves a number, too."""
+    asked = {lead.visit_id for lead in world.leads}
+    known = {person.person_id: person for person in world.persons if person.phones}
+    every = 3 if len(world.visits) < 3000 else 24
+    rows = []
+    for visit in world.visits:
+        dice = Dice(visit.visit_id, 7)
+        person = known.get(visit.person_id)
+        if visit.visit_id in asked or dice.below(3 if person else every):
+            continue
+        kind = "chat" if dice.below(2) else "offline_message"
+        phones: tuple[str, ...] = ()
+        if person and dice.below(4):
+            number = person.phones[dice.below(len(person.phones))]
+            phones = (typed_phone(Random(visit.visit_id), number),)
         rows.append(
             Message(
-                9_100_003 + number * 3 + dice.below(3),
+                0,
                 kind,
-                at,
-                origin.visit_id if origin else None,
-                origin.visitor_id if origin else None,
-                origin.client_id if origin else None,
-                written.name if written else "",
-                written.phones if written else (),
-                written.emails if written else (),
-                text,
-                origin.end_url if origin else f"{world.site}/kontakty/",
-                managers[dice.below(len(managers))] if chat else None,
-                written.person_id if written else origin.person_id if origin else None,
-                written.lead_id if written else None,
+                visit.started_at + timedelta(seconds=visit.duration_s // 2),
+                visit.visit_id,
+                visit.visitor_id,
+                visit.client_id,
+                person.name if person else "",
+                phones,
+                (),
+                _CHATS[dice.below(len(_CHATS))],
+                visit.end_url,
+                None,
+                visit.person_id,
+                None,
             )
         )
     return rows
@@ -458,13 +494,4 @@ def _invoice_at(row: Invoice, now: datetime) -> Invoice:
         return row
     stage = "new" if now - row.created_at < timedelta(hours=12) else "sent"
     known = row.created_at if stage == "new" else row.created_at + timedelta(hours=12)
-    return Invoice(
-        row.invoice_id,
-        row.deal_id,
-        row.number,
-        row.created_at,
-        None,
-        row.amount_kopecks,
-        stage,
-        known,
-    )
+    return replace(row, paid_at=None, stage=stage, modified_at=known)
