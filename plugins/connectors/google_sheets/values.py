@@ -35,3 +35,11 @@ def rows_of(content: Any, where: str) -> tuple[int, list[list[Any]]]:
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise ParseError(f"{where}: no rows of values: {outline(content)}")
     return int(line[1]) if line else 1, rows
+
+
+def parts_of(content: Any, count: int) -> list[Any]:
+    """The ranges of an answer of values:batchGet, in the order they were asked for."""
+    parts = content.get("valueRanges") if isinstance(content, dict) else None
+    if not isinstance(parts, list) or len(parts) != count:
+        raise ParseError(f"no {count} ranges of values: {outline(content)}")
+    return parts
