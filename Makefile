@@ -9,7 +9,7 @@ RUN = PYTHONPATH=plugins:. .venv/bin/python
 export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
-.PHONY: help demo down status test test-slow test-faults lint evaluate format bench psql lock clean \
+.PHONY: help demo down status test test-slow test-faults fuzz lint evaluate format bench psql lock clean \
 	env env-dev env-superset chromium up up-demo
 
 help: ## this list
@@ -36,6 +36,9 @@ test-slow: env ## the long tests but the storms of faults
 
 test-faults: env ## every connector through 1,000 seeds of random faults (THROUGHLINE_FAULT_SEEDS for more or fewer)
 	@$(RUN) -m pytest -m faults tests/connectors
+
+fuzz: env ## 20,000 spoiled answers for every parser
+	@THROUGHLINE_FUZZ_EXAMPLES=$${THROUGHLINE_FUZZ_EXAMPLES:-20000} $(RUN) -m pytest tests/connectors/test_fuzz.py
 
 lint: env env-dev ## ruff, mypy, sqlfluff
 	@.venv-dev/bin/ruff check .

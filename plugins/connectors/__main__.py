@@ -83,7 +83,7 @@ def replay(
     declared = cls.stream(stream, configured)
     bodies = [(file, _read(file)) for file in files]
     _need_token_key()
-    connector = _offline(configured)
+    connector = offline(configured)
     shaper = Shaper(
         declared,
         Pseudonymiser(
@@ -153,7 +153,7 @@ def _need_token_key() -> None:
         )
 
 
-def _offline(account: Account) -> Connector:
+def offline(account: Account) -> Connector:
     """The account's connector with nobody to talk to: parsing needs no connection."""
     cls = registry.connector_class(account.source)
     nowhere = ConnectionInfo(account.conn_id)
