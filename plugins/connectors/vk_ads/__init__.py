@@ -63,7 +63,8 @@ def _objects(name: str, *plain: str, parent: tuple[str, ...] = ()) -> Stream:
         ids=("id", *parent),
         url=("urls",) if name == "banners" else (),
     )
-    return Stream(name, "snapshot", ("id",), declared, required_fields=("id",))
+    needed = ("id", "ad_group_id") if name == "banners" else ("id",)
+    return Stream(name, "snapshot", ("id",), declared, required_fields=needed)
 
 
 AD_PLANS = _objects("ad_plans", "objective", "date_start", "date_end")
@@ -172,7 +173,8 @@ class VkAds(Connector):
         """A recorded answer as records; a recorded error raises what it means."""
         content, what = from_json(body), f"{self.account}: {stream.name}"
         if (error := ApiError.of(content)) is not None:
-            raise error.as_error(what) or ParseError(f"{what}: {error}")
+            said = f"{what}: VK Ads error {error.code} ({error.message})"
+            raise error.as_error(what) or ParseError(said)
         if stream.kind == "window":
             return figures.records(stream, content, what)
         return objects(stream, list(lists.page(content, what).items), what)
@@ -193,5 +195,5 @@ class VkAds(Connector):
     def _figures(self, stream: Stream, window: Window) -> Iterator[JsonBatch]:
         kind = OF_WHAT[stream.name]
         pages = lists.read(self.client, kind, ["id"])
-        ids = [item["id"] for items in pages for item in objects(BANNERS, items, kind)]
+        ids = [item["id"] for items in pages for item in objects(AD_PLANS, items, kind)]
         yield from figures.read(self.client, stream, kind, ids, window)
