@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from connectors.base.batch import JsonBatch, Record
 from connectors.base.errors import ConfigError, ParseError
@@ -18,6 +18,7 @@ from connectors.ga4.errors import raise_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date, datetime
 
     from connectors.base.client import ApiClient
     from connectors.base.sources import Account
@@ -162,20 +163,22 @@ def check_zone(content: dict[str, Any], window: Window, account: Account) -> Non
     zone = metadata.get("timeZone") if isinstance(metadata, dict) else None
     if zone is None or zone == account.time_zone:
         return
+    days = list(window.days)
     try:
-        theirs = Window(window.date_from, window.date_to, str(zone))
-        same = all(
-            Window(day.date_from, day.date_to, str(zone)).start_at == day.start_at
-            for day in window.chunks(1)
-        )
-        same = same and theirs.end_at == window.end_at and bool(ZoneInfo(str(zone)))
-    except (KeyError, ValueError, OSError):
+        same = _midnights(days, str(zone)) == _midnights(days, account.time_zone)
+    except (KeyError, ValueError, OSError):  # a zone nobody knows here
         same = False
     if not same:
         raise ConfigError(
             f"{account}: time_zone is {account.time_zone} in sources.yml, but the "
             f"property counts its days in {zone}: write {zone} there"
         )
+
+
+def _midnights(days: list[date], zone: str) -> list[datetime]:
+    """The moments at which these days begin and end in a zone, UTC."""
+    windows = [Window(day, day + timedelta(days=1), zone) for day in days]
+    return [moment for each in windows for moment in (each.start_at, each.end_at)]
 
 
 def doubts_in(content: dict[str, Any], records: Any, what: str) -> list[str]:

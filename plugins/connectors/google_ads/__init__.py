@@ -51,6 +51,7 @@ class GoogleAds(Connector):
     streams = STREAMS
     base_url = "https://googleads.googleapis.com"
     Settings = GoogleAdsSettings
+    Secrets = ("password", "extra.developer_token")
     if_refused = errors.HOW_TO_RENEW
     connection_help: ClassVar[Mapping[str, str]] = {
         "password": "the refresh token of a Google user who sees the account, or the "

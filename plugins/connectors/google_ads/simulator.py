@@ -177,6 +177,7 @@ class Simulator(Face):
     """
 
     branch = "spb"
+    zone_reason = "figures come by civil days of the account, without a moment"
 
     def __init__(self, world: World, options: Options) -> None:
         super().__init__(world, options)
@@ -565,15 +566,7 @@ def _camel(name: str) -> str:
 
 def _nested(flat: Row) -> Row:
     """{"campaign.id": "1"} as {"campaign": {"id": "1"}}; what is empty is left out."""
-    row: Row = {}
-    for name, value in flat.items():
-        if value is None or value == "":
-            continue
-        *parents, last = _camel(name).split(".")
-        place = row
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
+    row = _unflat({_camel(n): v for n, v in flat.items() if v not in (None, "")})
     if "campaign" in row and "id" in row["campaign"]:
         name = f"customers/{CUSTOMER_ID}/campaigns/{row['campaign']['id']}"
         row["campaign"] = {"resourceName": name, **row["campaign"]}
@@ -627,8 +620,19 @@ def change_records(content: Any, change: Callable[[dict[str, Any]], None]) -> An
         for at, row in enumerate(rows):
             flat = dict(_leaves(row))
             change(flat)
-            rows[at] = _nested(flat)
+            rows[at] = _unflat(flat)
     return content
+
+
+def _unflat(flat: Row) -> Row:
+    row: Row = {}
+    for name, value in flat.items():
+        *parents, last = name.split(".")
+        place = row
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return row
 
 
 def _leaves(row: Row, prefix: str = "") -> Iterable[tuple[str, Any]]:
