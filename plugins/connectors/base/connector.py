@@ -20,7 +20,7 @@ from connectors.base.sources import Account
 from connectors.base.stream import Field, Stream, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from connectors.base.batch import Batch
 
@@ -224,6 +224,17 @@ class Connector(ABC):
 
         Raises FatalError, whose text says what to do.
         """
+
+    def scrub(
+        self, stream: Stream, body: bytes, default: Callable[[bytes], bytes]
+    ) -> bytes:
+        """A body without the people in it, in the same shape, for `record`.
+
+        `default` knows JSON objects and tables with a header by their declared fields;
+        overridden where cells have no names. Raises ParseError for another shape.
+        """
+        del stream
+        return default(body)
 
     # -- what every connector has ------------------------------------------------
 
