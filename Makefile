@@ -9,7 +9,7 @@ RUN = PYTHONPATH=plugins:. .venv/bin/python
 export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 export HOME := $(if $(HOME),$(HOME),$(CURDIR)/.local/home)
 
-.PHONY: help demo down status test test-slow lint evaluate format bench psql lock clean \
+.PHONY: help demo down status test test-slow test-faults fuzz lint evaluate format bench psql lock clean \
 	env env-dev env-superset chromium up up-demo
 
 help: ## this list
@@ -31,8 +31,14 @@ test: env env-dev env-superset chromium ## lint and every test but the long ones
 	@$(MAKE) --no-print-directory lint
 	@$(RUN) -m pytest -m "not slow"
 
-test-slow: env ## the long tests: storms of random faults, many seeds
-	@$(RUN) -m pytest -m slow
+test-slow: env ## the long tests but the storms of faults
+	@$(RUN) -m pytest -m "slow and not faults"
+
+test-faults: env ## every connector through 1,000 seeds of random faults (THROUGHLINE_FAULT_SEEDS for more or fewer)
+	@$(RUN) -m pytest -m faults tests/connectors
+
+fuzz: env ## 20,000 spoiled answers for every parser
+	@THROUGHLINE_FUZZ_EXAMPLES=$${THROUGHLINE_FUZZ_EXAMPLES:-20000} $(RUN) -m pytest tests/connectors/test_fuzz.py
 
 lint: env env-dev ## ruff, mypy, sqlfluff
 	@.venv-dev/bin/ruff check .

@@ -17,7 +17,7 @@ from simulator.face import DEMO_TOKEN, Options
 from simulator.faults import Fault
 from simulator.recorded import Recorded
 from simulator.server import Company, RunningServer
-from simulator.world import MOSCOW, build_world
+from simulator.world import BRANCHES, MOSCOW, build_world
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -163,30 +163,50 @@ def _truth(given: argparse.Namespace) -> int:
 
 def _describe(given: argparse.Namespace) -> int:
     world = _world(given)
-    view = world.as_of(world.now)
     print(f"{world.start_date} to {world.end_date} (exclusive), seed {world.seed}")
-    print(f"as known at {world.now.isoformat()}; digest {world.digest()[:16]}")
-    for name in (
-        "campaigns",
-        "ad_groups",
-        "ads",
-        "keywords",
-        "ad_costs",
-        "visits",
-        "calls",
-        "contacts",
-        "leads",
-        "deals",
-        "stage_changes",
-        "persons",
-    ):
-        print(f"  {name:22}{len(getattr(view, name)):>12,}")
-    print("totals, money in roubles")
-    for name, value in asdict(truth.totals(world)).items():
-        money = name.endswith("_kopecks")
-        shown = f"{value / 100:,.2f}" if money else f"{value:,}"
-        print(f"  {name.removesuffix('_kopecks'):22}{shown:>18}")
+    print(f"as known at {world.now.isoformat()}")
+    firms = [world.branch(name) for name in BRANCHES]
+    print(_line("firm", [firm.name for firm in firms]))
+    print(_line("digest", [firm.digest()[:12] for firm in firms]))
+    for name in _COUNTED:
+        counts = [len(getattr(firm.as_of(firm.now), name)) for firm in firms]
+        print(_line(name, [f"{count:,}" for count in counts]))
+    print(_line("totals, in roubles", [*(firm.name for firm in firms), "group"]))
+    sums = [asdict(truth.totals(firm)) for firm in firms]
+    sums.append(asdict(truth.group_totals(world)))
+    for name in sums[0]:
+        values = [_shown(name, row[name]) for row in sums]
+        print(_line(name.removesuffix("_kopecks"), values))
+    print("kazan's money is with VAT, the others' and the group's without")
     return 0
+
+
+_COUNTED = (
+    "campaigns",
+    "ad_groups",
+    "ads",
+    "keywords",
+    "ad_costs",
+    "visits",
+    "calls",
+    "messages",
+    "contacts",
+    "leads",
+    "deals",
+    "stage_changes",
+    "payments",
+    "manual_costs",
+    "offline_sales",
+    "persons",
+)
+
+
+def _line(name: str, values: list[str]) -> str:
+    return f"  {name:20}" + "".join(f"{value:>18}" for value in values)
+
+
+def _shown(name: str, value: int) -> str:
+    return f"{value / 100:,.2f}" if name.endswith("_kopecks") else f"{value:,}"
 
 
 def _with_plugins() -> None:

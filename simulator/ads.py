@@ -1,4 +1,4 @@
-"""The company's advertising: the tree of campaigns and what each day of it cost."""
+"""A firm's advertising: the tree of campaigns and what each day of it cost."""
 
 from __future__ import annotations
 
@@ -9,28 +9,88 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator import catalogue
 from simulator.world import Ad, AdCost, AdGroup, Campaign, Keyword
 
 if TYPE_CHECKING:
     from random import Random
 
-    from simulator.catalogue import CampaignPlan
+    from simulator.catalogue import CampaignPlan, Firm
 
-TEMPLATE = {
-    "ids": "utm_source=yandex&utm_medium=cpc&utm_campaign={campaign_id}"
-    "&utm_content={ad_id}&utm_term={keyword}",
-    "names": "utm_source=yandex&utm_medium=cpc&utm_campaign={campaign_name}"
-    "&utm_term={keyword}",
+
+@dataclass(frozen=True)
+class Platform:
+    """How an ad system numbers its objects and fills links: (first id, step) each.
+
+    `ids`, `names`: the templates of links. Meta and VK know no {keyword}.
+    """
+
+    campaign: tuple[int, int]
+    group: tuple[int, int]
+    ad: tuple[int, int]
+    keyword: tuple[int, int]
+    ids: str
+    names: str
+    group_types: dict[str, str]
+    ad_types: dict[str, str]
+
+
+PLATFORMS = {
+    "yandex_direct": Platform(
+        (70100017, 1371),
+        (5400000011, 733),
+        (16200000023, 509),
+        (26400000003, 307),
+        "utm_source=yandex&utm_medium=cpc&utm_campaign={campaign_id}"
+        "&utm_content={ad_id}&utm_term={keyword}",
+        "utm_source=yandex&utm_medium=cpc&utm_campaign={campaign_name}"
+        "&utm_term={keyword}",
+        {"UNIFIED_CAMPAIGN": "UNIFIED_AD_GROUP"},
+        {"UNIFIED_CAMPAIGN": "RESPONSIVE_AD"},
+    ),
+    "google_ads": Platform(
+        (20900000071, 13711),
+        (158000000029, 7331),
+        (690000000053, 5099),
+        (300100000007, 3079),
+        "utm_source=google&utm_medium=cpc&utm_campaign={campaignid}"
+        "&utm_content={creative}&utm_term={keyword}",
+        "utm_source=google&utm_medium=cpc&utm_campaign={_campaign}&utm_term={keyword}",
+        {"SEARCH": "SEARCH_STANDARD", "DISPLAY": "DISPLAY_STANDARD"},
+        {"SEARCH": "RESPONSIVE_SEARCH_AD", "DISPLAY": "RESPONSIVE_DISPLAY_AD"},
+    ),
+    "meta_ads": Platform(
+        (120210000000410017, 1000137),
+        (120210000000520031, 1000073),
+        (120210000000630047, 1000051),
+        (0, 0),
+        "utm_source={{site_source_name}}&utm_medium=paid_social"
+        "&utm_campaign={{campaign.id}}&utm_content={{ad.id}}",
+        "utm_source={{site_source_name}}&utm_medium=paid_social"
+        "&utm_campaign={{campaign.name}}",
+        {},
+        {},
+    ),
+    "vk_ads": Platform(
+        (13100019, 1373),
+        (61200037, 739),
+        (142300041, 521),
+        (0, 0),
+        "utm_source=vk_ads&utm_medium=cpc&utm_campaign={{campaign_id}}"
+        "&utm_content={{banner_id}}",
+        "utm_source=vk_ads&utm_medium=cpc&utm_campaign={{campaign_name}}",
+        {},
+        {},
+    ),
 }
 DEVICES = ("DESKTOP", "MOBILE", "TABLET")
 DEVICE_SHARES = (0.34, 0.61, 0.05)
 WEEKDAYS = (1.12, 1.1, 1.06, 1.05, 1.0, 0.82, 0.85)
+_MATCHES = ("PHRASE", "BROAD", "EXACT")
 _TITLES = ("Тёплые окна за 7 дней", "Окна от производителя", "Замер бесплатно")
 _TITLES2 = ("Рассрочка 0%", "Скидка 25% до конца недели", "Гарантия 5 лет")
 _TEXTS = (
     "Замер завтра, монтаж по ГОСТ. Свой завод, договор с фиксированной ценой.",
-    "Тёплый контур: 12 лет ставим окна в Москве и области. Звоните!",
+    "Тёплый контур: 12 лет ставим окна в {where}. Звоните!",
 )
 
 
@@ -49,6 +109,12 @@ class Criterion:
     weight: float
     effect: float
     sale: float
+    side: str = ""
+
+    @property
+    def network(self) -> str:
+        """Where it is shown, as statistics name it."""
+        return self.side or self.plan.network
 
 
 @dataclass
@@ -69,18 +135,23 @@ def without_operators(text: str) -> str:
 
 
 def grow_tree(
-    chance: Random, start: date, keyword_count: int, plans: list[CampaignPlan]
+    chance: Random,
+    start: date,
+    keyword_count: int,
+    plans: list[CampaignPlan],
+    firm: Firm,
 ) -> Tree:
     """Campaigns, groups, ads and `keyword_count` key phrases (fewer if words end)."""
     tree = Tree()
-    phrases = _phrases(plans, keyword_count)
+    phrases = _phrases(plans, keyword_count, firm)
     for number, plan in enumerate(plans):
         campaign = Campaign(
-            70100000 + number * 1371 + 17,
+            _numbered(PLATFORMS[plan.platform].campaign, number),
             plan.name,
             plan.type,
             plan.network,
             start - timedelta(days=plan.started_days_before),
+            platform=plan.platform,
         )
         tree.campaigns.append(campaign)
         first = len(tree.criteria)
@@ -89,7 +160,7 @@ def grow_tree(
                 Criterion(plan, campaign, None, [], None, "--", "", "", 1, 1, 1)
             )
         elif plan.audience:
-            group, ads = _group(tree, campaign, plan, plan.audience)
+            group, ads = _group(tree, campaign, plan, plan.audience, firm)
             tree.criteria.append(
                 Criterion(
                     plan,
@@ -98,15 +169,17 @@ def grow_tree(
                     ads,
                     26500000000 + number * 101 + 7,
                     plan.audience,
-                    "RETARGETING",
+                    "USER_LIST" if plan.platform == "google_ads" else "RETARGETING",
                     "",
                     1.0,
                     1.0,
                     1.0,
                 )
             )
+        elif plan.sides:
+            _fill_sides(chance, tree, campaign, plan, firm)
         else:
-            _fill(chance, tree, campaign, plan, phrases[number])
+            _fill(chance, tree, campaign, plan, phrases[number], firm)
         grown = tree.criteria[first:]
         total = sum(c.weight for c in grown)
         for criterion in grown:
@@ -114,13 +187,17 @@ def grow_tree(
     return tree
 
 
+def _numbered(numbering: tuple[int, int], place: int) -> int:
+    return numbering[0] + place * numbering[1]
+
+
 def _phrases(
-    plans: list[CampaignPlan], count: int
+    plans: list[CampaignPlan], count: int, firm: Firm
 ) -> list[list[tuple[str, list[str]]]]:
     """For each campaign its groups (a base) and their phrases, `count` in all."""
     everything: list[list[tuple[str, str]]] = []
     for plan in plans:
-        modifiers = (*plan.modifiers, *catalogue.CITY_WORDS) if plan.modifiers else ()
+        modifiers = (*plan.modifiers, *firm.city_words) if plan.modifiers else ()
         pairs = [(b, f"{b} {m}".strip()) for m in modifiers for b in plan.bases]
         unique = list(dict.fromkeys(pairs))
         everything.append(unique)
@@ -144,34 +221,36 @@ def _phrases(
 
 
 def _group(
-    tree: Tree, campaign: Campaign, plan: CampaignPlan, name: str
+    tree: Tree, campaign: Campaign, plan: CampaignPlan, name: str, firm: Firm
 ) -> tuple[AdGroup, list[Ad]]:
-    number = len(tree.groups)
+    platform = PLATFORMS[plan.platform]
     group = AdGroup(
-        5400000000 + number * 733 + 11,
+        _numbered(platform.group, len(tree.groups)),
         campaign.campaign_id,
         name[:1].upper() + name[1:],
-        "UNIFIED_AD_GROUP" if plan.type == "UNIFIED_CAMPAIGN" else "TEXT_AD_GROUP",
-        tracking_params=TEMPLATE["ids"] if plan.links == "group" else "",
+        platform.group_types.get(plan.type, "TEXT_AD_GROUP"),
+        tracking_params=platform.ids if plan.links == "group" else "",
+        platform=plan.platform,
     )
     tree.groups.append(group)
-    href = f"{catalogue.SITE}/{plan.path}"
-    if plan.links in TEMPLATE:
-        href += "?" + TEMPLATE[plan.links]
+    href = f"{firm.site}/{plan.path}"
+    if plan.links in ("ids", "names"):
+        href += "?" + (platform.ids if plan.links == "ids" else platform.names)
     ads = []
     for variant in range(2):
         ad_number = len(tree.ads)
         title = _TITLES[(ad_number + variant) % len(_TITLES)]
         ads.append(
             Ad(
-                16200000000 + ad_number * 509 + 23,
+                _numbered(platform.ad, ad_number),
                 group.ad_group_id,
                 campaign.campaign_id,
                 f"{group.name[:30]}: {title}" if variant else title,
                 _TITLES2[ad_number % len(_TITLES2)],
-                _TEXTS[ad_number % len(_TEXTS)],
+                _TEXTS[ad_number % len(_TEXTS)].format(where=firm.where),
                 href,
-                type="RESPONSIVE_AD" if plan.type == "UNIFIED_CAMPAIGN" else "TEXT_AD",
+                type=platform.ad_types.get(plan.type, "TEXT_AD"),
+                platform=plan.platform,
             )
         )
         tree.ads.append(ads[-1])
@@ -184,20 +263,24 @@ def _fill(
     campaign: Campaign,
     plan: CampaignPlan,
     groups: list[tuple[str, list[str]]],
+    firm: Firm,
 ) -> None:
     rank = 0
+    direct = plan.platform == "yandex_direct"
     for base, phrases in groups:
-        group, ads = _group(tree, campaign, plan, without_operators(base))
+        group, ads = _group(tree, campaign, plan, without_operators(base), firm)
         wanted = [(phrase, "KEYWORD") for phrase in phrases]
-        if not rank:
+        if not rank and direct:
             wanted.append(("---autotargeting", "AUTOTARGETING"))
         for text, kind in wanted:
             rank += 1
             keyword = Keyword(
-                26400000000 + len(tree.keywords) * 307 + 3,
+                _numbered(PLATFORMS[plan.platform].keyword, len(tree.keywords)),
                 group.ad_group_id,
                 campaign.campaign_id,
                 text,
+                platform=plan.platform,
+                match_type="" if direct else _MATCHES[rank % len(_MATCHES)],
             )
             tree.keywords.append(keyword)
             term = text if kind == "AUTOTARGETING" else without_operators(text)
@@ -214,6 +297,33 @@ def _fill(
                     1 / (rank + 2),
                     math.exp(chance.gauss(-0.25, 0.7)),
                     math.exp(chance.gauss(-0.12, 0.5)),
+                )
+            )
+
+
+def _fill_sides(
+    chance: Random, tree: Tree, campaign: Campaign, plan: CampaignPlan, firm: Firm
+) -> None:
+    """Groups without phrases; what one ad does differs by where it is shown."""
+    for rank, base in enumerate(plan.bases):
+        group, ads = _group(tree, campaign, plan, base, firm)
+        effect = math.exp(chance.gauss(-0.2, 0.5))
+        sale = math.exp(chance.gauss(-0.1, 0.4))
+        for place, side in enumerate(plan.sides):
+            tree.criteria.append(
+                Criterion(
+                    plan,
+                    campaign,
+                    group,
+                    ads,
+                    None,
+                    "",
+                    "",
+                    "",
+                    1 / (rank + 2) / (place + 1),
+                    effect * math.exp(chance.gauss(0, 0.2)),
+                    sale,
+                    side,
                 )
             )
 
@@ -295,13 +405,14 @@ def spend(
                 criterion.criterion_id,
                 criterion.text,
                 criterion.type,
-                criterion.plan.network,
+                criterion.network,
                 DEVICES[e],
                 shown,
                 clicked,
                 paid,
                 paid_first,
                 dates[d] + timedelta(days=later) if changed else None,
+                criterion.plan.platform,
             )
         )
     some = np.nonzero(clicks)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import numpy as np
 
-from simulator import catalogue
+from simulator import catalogue, kazan
 from simulator.ads import DEVICES, grow_tree, spend
-from simulator.crowd import Crowd, Stay, link, moment
+from simulator.crowd import Crowd, Human, Stay, link, moment
 from simulator.office import (
     CallDraft,
     Card,
@@ -21,7 +21,12 @@ from simulator.office import (
     Step,
     Targets,
 )
+from simulator.spb import SPB_FIRM
 from simulator.world import (
+    BRANCHES,
+    KAZAN,
+    MSK,
+    SPB,
     Call,
     Contact,
     Deal,
@@ -41,20 +46,39 @@ if TYPE_CHECKING:
 CLICK_SURVIVES = 0.94
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 
+_REFERERS = {
+    "yandex_direct": "https://yandex.ru/",
+    "google_ads": "https://www.google.com/",
+    "facebook": "https://l.facebook.com/",
+    "instagram": "https://l.instagram.com/",
+    "vk_ads": "https://vk.com/",
+}
+_AD_SOURCES = {
+    "yandex_direct": "yandex",
+    "google_ads": "google",
+    "meta_ads": "facebook",
+    "vk_ads": "vk",
+}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+FIRMS = {MSK: catalogue.MSK_FIRM, SPB: SPB_FIRM}
 _Tags = tuple[str | None, str | None, str | None, str | None, str | None]
 
 
-def targets(days: int, size: float | str) -> Targets:
-    """How much a company of that size has in so many days. Raises ValueError."""
+def targets(days: int, size: float | str, part: float = 1.0) -> Targets:
+    """How much a firm of that size has in so many days. Raises ValueError.
+
+    `part` is the firm's share of the first one's size.
+    """
     if size == "small":
         base, scale, usual = Targets(20, 800, 60, 90, 15), 1.0, 14
+        part = max(part, 0.5)
     elif isinstance(size, (int, float)) and 0.02 <= size <= 25:
         base, scale, usual = Targets(300, 40000, 2000, 3000, 400), float(size), 90
     else:
         raise ValueError(f"size: {size!r} is neither 'small' nor from 0.02 to 25")
-    share = scale * days / usual
+    share = scale * days / usual * part
     return Targets(
-        max(12, round(base.keywords * min(scale, 3))),
+        max(12, round(base.keywords * min(scale, 3) * part)),
         max(60, round(base.visits * share)),
         max(8, round(base.calls * share)),
         max(12, round(base.leads * share)),
@@ -65,36 +89,39 @@ def targets(days: int, size: float | str) -> Targets:
 def build(name: str, recipe: Recipe) -> World:
     """Make one firm of the group; see `simulator.world.build_world`."""
     seed, end_date, days, size = recipe.seed, recipe.end_date, recipe.days, recipe.size
-    now = recipe.now
     if not 7 <= days <= 1095:
         raise ValueError(f"days: {days} is not from 7 to 1095")
-    wanted = targets(days, size)
-    chance = Random(seed)
-    rng = np.random.default_rng(seed)
+    if name == KAZAN:
+        small = targets(days, size, 0.22)
+        return kazan.build(recipe, small.leads, round(small.sales * 0.4))
+    firm = FIRMS[name]
+    wanted = targets(days, size, firm.share)
+    main = name == MSK
+    chance = Random(seed) if main else Random(f"{name} {seed}")
+    rng = np.random.default_rng(seed if main else [seed, BRANCHES.index(name)])
     start = end_date - timedelta(days=days)
-    chosen = (
-        catalogue.SMALL_CAMPAIGNS
-        if wanted.keywords < 60
-        else range(len(catalogue.CAMPAIGNS))
-    )
-    plans = [catalogue.CAMPAIGNS[number] for number in chosen]
-    tree = grow_tree(chance, start, wanted.keywords, plans)
-    clicks_wanted = wanted.visits * catalogue.DIRECT_SHARE / 100 / CLICK_SURVIVES
+    chosen: Iterable[int] = range(len(firm.campaigns))
+    if wanted.keywords < 60 * min(1, 2 * firm.share):
+        chosen = firm.small_campaigns
+    plans = [firm.campaigns[number] for number in chosen]
+    tree = grow_tree(chance, start, wanted.keywords, plans, firm)
+    clicks_wanted = wanted.visits * firm.ad_share / 100 / CLICK_SURVIVES
     costs, clicks = spend(rng, tree, start, days, clicks_wanted)
-    crowd = Crowd(chance, rng, start)
+    crowd = Crowd(chance, rng, start, firm)
     crowd.visit(days, tree, clicks, wanted.visits)
     office = Office(chance, crowd, days, wanted)
     office.work()
-    assembly = _Assembly(chance, crowd, office, now)
+    assembly = _Assembly(chance, crowd, office)
     return World(
+        name=name,
         seed=seed,
         start_date=start,
         end_date=end_date,
-        now=now,
-        counter_id=catalogue.COUNTER_ID,
-        site_id=catalogue.SITE_ID,
-        client_login=catalogue.CLIENT_LOGIN,
-        site=catalogue.SITE,
+        now=recipe.now,
+        counter_id=firm.counter_id,
+        site_id=firm.site_id,
+        client_login=firm.client_login,
+        site=firm.site,
         campaigns=tree.campaigns,
         ad_groups=tree.groups,
         ads=tree.ads,
@@ -102,16 +129,16 @@ def build(name: str, recipe: Recipe) -> World:
         ad_costs=costs,
         visits=assembly.visits,
         calls=assembly.calls(),
-        static_numbers=list(catalogue.STATIC_NUMBERS),
-        pool_numbers=list(catalogue.POOL_NUMBERS),
+        static_numbers=list(firm.static_numbers),
+        pool_numbers=list(firm.pool_numbers),
         contacts=assembly.contacts(),
         leads=assembly.leads(),
         deals=assembly.deals(),
         deal_contacts=assembly.deal_contacts(),
         stage_changes=assembly.stage_changes(),
-        statuses=catalogue.statuses(),
-        categories=list(catalogue.CATEGORIES),
-        managers=list(catalogue.MANAGERS),
+        statuses=list(firm.statuses),
+        categories=list(firm.categories),
+        managers=list(firm.managers),
         persons=assembly.persons(),
     )
 
@@ -119,10 +146,9 @@ def build(name: str, recipe: Recipe) -> World:
 class _Assembly:
     """Gives ids in the order of time and freezes the drafts."""
 
-    def __init__(
-        self, chance: Random, crowd: Crowd, office: Office, now: datetime
-    ) -> None:
+    def __init__(self, chance: Random, crowd: Crowd, office: Office) -> None:
         self.chance = chance
+        self.firm = firm = crowd.firm
         self.crowd = crowd
         self.office = office
         office.calls.sort(key=lambda call: call.at)
@@ -130,13 +156,15 @@ class _Assembly:
         office.cards.sort(key=lambda card: card.created_at)
         office.deals.sort(key=lambda deal: deal.at)
         for number, call in enumerate(office.calls):
-            call.call_id = 22700000 + number * 13 + number % 7
+            call.call_id = firm.first_call + number * 13 + number % 7
         for number, lead in enumerate(office.leads):
-            lead.lead_id = 1001 + number * 2
+            lead.lead_id = firm.first_lead + number * 2
         for number, card in enumerate(office.cards):
-            card.contact_id = 501 + number
+            card.contact_id = firm.first_contact + number
         for number, deal in enumerate(office.deals):
-            deal.deal_id = 301 + number
+            deal.deal_id = firm.first_deal + number
+            if firm.one_record and deal.lead is not None:
+                deal.deal_id = deal.lead.lead_id
         crowd.stays.sort(key=lambda stay: (stay.at, stay.visit_id))
         self.visits = [self._visit(stay) for stay in crowd.stays]
         self._visit_of = {visit.visit_id: visit for visit in self.visits}
@@ -149,15 +177,21 @@ class _Assembly:
                 human.name,
                 human.last_name,
                 human.second_name,
-                catalogue.CITIES[human.city][0],
+                self.firm.cities[human.city][0],
                 tuple(
                     c for device in sorted(human.cookies) for c in human.cookies[device]
                 ),
                 tuple(human.phones),
                 tuple(human.emails),
+                tuple(visitor for visitor, _ in self._browsers(human)),
+                tuple(uid for _, uid in self._browsers(human) if uid),
             )
             for human in self.crowd.people
         ]
+
+    def _browsers(self, human: Human) -> list[tuple[int, str]]:
+        known = self.crowd.browsers
+        return [known[c] for row in human.cookies.values() for c in row if c in known]
 
     # --- the counter ---------------------------------------------------------------
 
@@ -169,11 +203,10 @@ class _Assembly:
         if criterion is not None:
             dice = chance.random()
             marks = "full" if dice < 0.9 else "names" if dice < 0.95 else "none"
-            yclid = None
-            if dice < 0.97:
-                yclid = str(10**18 + stay.at * 10**9 + chance.randrange(10**9))
-            start_url = link(criterion, stay.ad, marks, yclid)
-            adv = "ya_direct"
+            platform = criterion.plan.platform
+            click = self._click(platform, stay.at) if dice < 0.97 else None
+            start_url = link(criterion, stay.ad, marks, click, self.firm.site)
+            adv = "ya_direct" if platform == "yandex_direct" else platform
             if dice < 0.82:
                 ad = criterion.ads[stay.ad] if criterion.ads else None
                 ids = (
@@ -185,13 +218,18 @@ class _Assembly:
                 phrase = criterion.text if criterion.criterion_id else ""
             elif marks == "none":
                 # Nothing says what was clicked; sometimes not even that it was an ad.
-                source, adv = ("ad", "ya_undefined") if yclid else ("direct", "")
-            network = criterion.plan.network == "AD_NETWORK"
-            referer = "" if network and chance.random() < 0.3 else "https://yandex.ru/"
+                other = "ya_undefined" if platform == "yandex_direct" else "undefined"
+                source, adv = ("ad", other) if click else ("direct", "")
+            network = criterion.network in ("AD_NETWORK", "DISPLAY")
+            referer = _REFERERS[
+                criterion.network if platform == "meta_ads" else platform
+            ]
+            if network and chance.random() < 0.3:
+                referer = ""
         else:
             source, engine, social, site, referer, start_url = self._free(stay)
         utm = parse_qs(urlsplit(start_url).query) if "?" in start_url else {}
-        tag = {name: utm.get(name, [""])[0] for name in UTM}
+        tag = {name: utm.get(name, [""])[0] for name in (*UTM, "gclid", "fbclid")}
         pages, length = stay.page_views, stay.duration_s
         revised = None
         if length > 300 and chance.random() < 0.2:
@@ -202,7 +240,7 @@ class _Assembly:
         pages_seen = ("ceny", "kalkulyator", "kontakty", "zamer", "otzyvy", "okna")
         end_url = start_url
         if stay.page_views > 1:
-            end_url = f"{catalogue.SITE}/{chance.choice(pages_seen)}/"
+            end_url = f"{self.firm.site}/{chance.choice(pages_seen)}/"
         return Visit(
             stay.visit_id,
             stay.client_id,
@@ -229,7 +267,7 @@ class _Assembly:
             ids[3],
             phrase,
             DEVICES[stay.device],
-            catalogue.CITIES[stay.human.city][0],
+            self.firm.cities[stay.human.city][0],
             stay.is_new,
             tuple(sorted(set(stay.goals))),
             revised,
@@ -238,13 +276,45 @@ class _Assembly:
             stay.channel,
             criterion.campaign.campaign_id if criterion else None,
             criterion.criterion_id if criterion else None,
+            *self._behind(stay, tag),
         )
+
+    def _behind(
+        self, stay: Stay, tag: dict[str, str]
+    ) -> tuple[str, str, str, str, str, int | None, int | None, int | None, str]:
+        """What was clicked and whose browser it is: the last fields of a visit."""
+        criterion = stay.criterion
+        visitor, uid = self.crowd.browsers.get(stay.client_id, (None, ""))
+        ad = criterion.ads[stay.ad] if criterion and criterion.ads else None
+        return (
+            criterion.plan.platform if criterion else "",
+            tag["gclid"],
+            tag["fbclid"],
+            stay.client_id if self.firm.tracker else "",
+            uid,
+            visitor,
+            ad.ad_group_id if ad else None,
+            ad.ad_id if ad else None,
+            criterion.network if criterion else "",
+        )
+
+    def _click(self, platform: str, at: int) -> str:
+        """What an ad system adds to the link to know the click again."""
+        chance = self.chance
+        match platform:
+            case "google_ads":
+                return f"gclid=Cj0KCQ{_letters(chance, 48)}EALw_wcB"
+            case "meta_ads":
+                return f"fbclid=IwZXh0bgNhZW0{_letters(chance, 42)}"
+            case "vk_ads":
+                return f"rb_clickid={at}{chance.randrange(10**8, 10**9)}"
+        return f"yclid={10**18 + at * 10**9 + chance.randrange(10**9)}"
 
     def _free(self, stay: Stay) -> tuple[str, str, str, str, str, str]:
         """Source, engine, network, referring site, referer and landing of a free visit."""
         chance = self.chance
         path = chance.choice(("", "", "okna/", "balkony/", "ceny/", "blog/kak-vybrat/"))
-        page = f"{catalogue.SITE}/{path}"
+        page = f"{self.firm.site}/{path}"
         match stay.channel:
             case "seo":
                 (engine,) = chance.choices(("yandex", "google", "mail"), (68, 30, 2))
@@ -300,7 +370,7 @@ class _Assembly:
     def _call(self, draft: CallDraft, known: set[str], known_target: set[str]) -> Call:
         chance, stay, static = self.chance, draft.stay, draft.static
         visit = self._visit_of[stay.visit_id] if stay else None
-        number = chance.choice(catalogue.POOL_NUMBERS) if stay else ""
+        number = chance.choice(self.firm.pool_numbers) if stay else ""
         if static is not None:
             number = static.number
         target = draft.successful and draft.meant and abs(draft.duration_s) >= 60
@@ -320,14 +390,14 @@ class _Assembly:
         manager = next(
             (
                 f"{row.name} {row.last_name}"
-                for row in catalogue.MANAGERS
+                for row in self.firm.managers
                 if row.manager_id == draft.manager and draft.successful
             ),
             None,
         )
         source, medium, keyword = number, "offline", None
         tracked = visit is not None and chance.random() < 0.93
-        city = chance.choice(catalogue.CITIES)[1]
+        city = chance.choice(self.firm.cities)[1]
         if visit is not None:
             source, medium, keyword = _call_source(visit)
         return Call(
@@ -337,10 +407,10 @@ class _Assembly:
             wait_s=draft.wait_s,
             caller_number=draft.caller,
             phone_number=number,
-            redirect_number=catalogue.OFFICE_NUMBER if stay else number,
+            redirect_number=self.firm.office_number if stay else number,
             visit_id=visit.visit_id if visit else None,
             client_id=visit.client_id if visit and tracked else None,
-            session_id=1_900_000_000 + visit.visit_id % 99_999_989 if visit else None,
+            session_id=self._session(visit) if visit else None,
             session_at=visit.started_at if visit else None,
             successful=draft.successful,
             unique=unique,
@@ -370,7 +440,13 @@ class _Assembly:
             direct_keyword_id=visit.direct_keyword_id if visit else None,
             person_id=draft.human.person_id if draft.human else None,
             deleted_at=moment(draft.deleted_at) if draft.deleted_at else None,
+            visitor_id=visit.visitor_id if visit else None,
         )
+
+    def _session(self, visit: Visit) -> int:
+        if self.firm.tracker:
+            return visit.visit_id
+        return 1_900_000_000 + visit.visit_id % 99_999_989
 
     # --- the CRM ---------------------------------------------------------------------
 
@@ -390,7 +466,7 @@ class _Assembly:
             card.merged_into.contact_id if card.merged_into else None,
             card.lead.lead_id if card.lead else None,
             card.manager,
-            card.human.person_id,
+            card.human.person_id if card.human else _nobody(card.lead),
         )
 
     def _utm(self, lead: LeadDraft | None) -> _Tags:
@@ -413,6 +489,8 @@ class _Assembly:
         last = draft.steps[-1]
         visit = self._visit_of[draft.stay.visit_id] if draft.stay else None
         utm = self._utm(draft)
+        marked = visit if draft.has_client_id else None
+        tracker = self.firm.tracker
         return Lead(
             draft.lead_id,
             draft.title,
@@ -421,7 +499,7 @@ class _Assembly:
             "",
             tuple(draft.phones),
             tuple(draft.emails),
-            last.stage,
+            self.firm.stage("lead", draft.funnel, last.stage)[1],
             last.semantic,
             "RECOMMENDATION" if draft.is_return else _source(draft),
             0,
@@ -433,7 +511,7 @@ class _Assembly:
             moment(last.at),
             draft.is_return,
             *utm,
-            visit.client_id if visit and draft.has_client_id else None,
+            marked.client_id if marked and not tracker else None,
             draft.manager,
             draft.comments,
             moment(draft.deleted_at) if draft.deleted_at else None,
@@ -445,6 +523,13 @@ class _Assembly:
             visit.visit_id if visit else None,
             draft.call.call_id if draft.call else None,
             draft.cause.channel if draft.cause else None,
+            loss_reason=self.firm.loss_reason(
+                "lead", draft.funnel, last.stage, draft.lead_id
+            ),
+            ga_client_id=marked.ga_client_id if marked and tracker else None,
+            ym_uid=(marked.ym_uid or None) if marked else None,
+            gclid=(marked.gclid or None) if marked else None,
+            fbclid=(marked.fbclid or None) if marked else None,
         )
 
     def deals(self) -> list[Deal]:
@@ -459,11 +544,14 @@ class _Assembly:
         moments = [draft.at, last.at, draft.contracted_at or 0, draft.refunded_at or 0]
         contracted = draft.contracted_at is not None
         subject = "Повторный заказ" if draft.is_return else "Окна"
+        category, stage = self.firm.stage("deal", draft.category, last.stage)
+        client = visit.client_id if visit and draft.has_client_id else None
+        tracker = self.firm.tracker
         return Deal(
             deal_id=draft.deal_id,
             title=f"{subject}: {draft.human.last_name} №{draft.deal_id}",
-            category_id=draft.category,
-            stage_id=last.stage,
+            category_id=category,
+            stage_id=stage,
             semantic=last.semantic,
             amount_kopecks=draft.amount if contracted else draft.estimate,
             currency="RUB",
@@ -489,7 +577,7 @@ class _Assembly:
             if draft.refunded_at
             else None,
             refunded_at=moment(draft.refunded_at) if draft.refunded_at else None,
-            ym_client_id=visit.client_id if visit and draft.has_client_id else None,
+            ym_client_id=None if tracker else client,
             deleted_at=moment(draft.deleted_at) if draft.deleted_at else None,
             estimate_kopecks=draft.estimate,
             contracted_at=moment(draft.contracted_at)
@@ -499,6 +587,10 @@ class _Assembly:
             cause_channel=draft.cause.channel,
             cause_campaign_id=criterion.campaign.campaign_id if criterion else None,
             cause_keyword_id=criterion.criterion_id if criterion else None,
+            ga_client_id=client if tracker else None,
+            loss_reason=self.firm.loss_reason(
+                "deal", draft.category, last.stage, draft.deal_id
+            ),
         )
 
     def deal_contacts(self) -> list[DealContact]:
@@ -517,44 +609,58 @@ class _Assembly:
     def stage_changes(self) -> list[StageChange]:
         """Both histories; ids rise with time inside each."""
         rows: list[StageChange] = []
-        lead_steps = [(d.lead_id, 0, d.steps) for d in self.office.leads]
+        lead_steps = [(d.lead_id, d.funnel, d.steps) for d in self.office.leads]
         deal_steps = [(d.deal_id, d.category, d.steps) for d in self.office.deals]
         for entity, owners in (("lead", lead_steps), ("deal", deal_steps)):
-            rows += _history(entity, owners)
+            rows += self._history(entity, owners)
+        return rows
+
+    def _history(
+        self, entity: str, owners: Iterable[tuple[int, int, list[Step]]]
+    ) -> list[StageChange]:
+        moves = [
+            (step.at, owner, place, category, step)
+            for owner, category, steps in owners
+            for place, step in enumerate(steps)
+        ]
+        moves.sort(key=lambda move: move[:3])
+        rows = []
+        for number, (at, owner, place, category, step) in enumerate(moves, start=1):
+            kind = 1 if place == 0 else 2 if step.semantic == "P" else 3
+            rows.append(
+                StageChange(
+                    number * 3,
+                    entity,
+                    owner,
+                    moment(at),
+                    *self.firm.stage(entity, category, step.stage),
+                    step.semantic,
+                    kind,
+                )
+            )
         return rows
 
 
-def _history(
-    entity: str, owners: Iterable[tuple[int, int, list[Step]]]
-) -> list[StageChange]:
-    moves = [
-        (step.at, owner, place, category, step)
-        for owner, category, steps in owners
-        for place, step in enumerate(steps)
-    ]
-    moves.sort(key=lambda move: move[:3])
-    rows = []
-    for number, (at, owner, place, category, step) in enumerate(moves, start=1):
-        kind = 1 if place == 0 else 2 if step.semantic == "P" else 3
-        rows.append(
-            StageChange(
-                number * 3,
-                entity,
-                owner,
-                moment(at),
-                category,
-                step.stage,
-                step.semantic,
-                kind,
-            )
-        )
-    return rows
+def _letters(chance: Random, count: int) -> str:
+    bits = chance.getrandbits(6 * count)
+    return "".join(_LETTERS[bits >> 6 * place & 63] for place in range(count))
+
+
+def _nobody(lead: LeadDraft | None) -> str:
+    """Whose a card is that a robot or a test of the firm's own filled in."""
+    if lead is None or lead.is_test:
+        return "nobody-tests"
+    return f"nobody-{lead.lead_id}"
 
 
 def _source(lead: LeadDraft) -> str:
-    return {"call": "CALL", "form": "WEB", "chat": "UC_CHAT", "email": "EMAIL"}[
-        lead.kind
-    ]
+    return {
+        "call": "CALL",
+        "form": "WEB",
+        "chat": "UC_CHAT",
+        "email": "EMAIL",
+        "offline": "OTHER",
+    }[lead.kind]
 
 
 def _call_source(visit: Visit) -> tuple[str, str, str | None]:
@@ -563,7 +669,7 @@ def _call_source(visit: Visit) -> tuple[str, str, str | None]:
         return visit.utm_source, visit.utm_medium, visit.utm_term or None
     match visit.traffic_source:
         case "ad":
-            return "yandex", "cpc", None
+            return _AD_SOURCES[visit.platform], "cpc", None
         case "organic":
             return visit.search_engine, "organic", "(not provided)"
         case "referral":

@@ -1,15 +1,17 @@
-"""What the company sells and where it advertises: fixed lists, no chance in them.
+"""What a firm sells and where it advertises: fixed lists, no chance in them.
 
-«Тёплый контур» makes and fits windows in Moscow and its region. Own phone numbers are
-the same for every seed, so that seeds of the warehouse can name them. All numbers are
-fictional: +7 900 000, +7 999 000, +7 495 000 and 8 800 000 are given to nobody.
+`Firm` is the profile the generator works from; the lists here are those of msk,
+«Тёплый контур», which makes and fits windows in Moscow and its region. Own phone
+numbers are the same for every seed, so that seeds of the warehouse can name them. All
+numbers are fictional: +7 900 000, +7 999 0, +7 495 000, +7 812 000, +7 843 000 and
+8 800 000 are given to nobody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from simulator.world import Category, Manager, StaticNumber, Status
+from simulator.world import MSK, Category, Manager, StaticNumber, Status
 
 SITE = "https://okna-kontur.example"
 HOST = "okna-kontur.example"
@@ -62,7 +64,8 @@ class CampaignPlan:
     `effect` is how much interest one click makes, `sale` how well its leads buy,
     `ticket` how much dearer than usual they buy, `margin` the share of the amount.
     `nearness` is how close to a call or form its visitors are when they click, `fresh`
-    the share of visitors never seen before. `links`: ids, names, group (the template
+    the share of visitors never seen before. Without `modifiers` the `bases` name groups
+    that have no phrases. `links`: ids, names, group (the template
     lies on the ad group), none.
     """
 
@@ -84,6 +87,8 @@ class CampaignPlan:
     audience: str | None = None
     wizard: bool = False
     started_days_before: int = 200
+    platform: str = "yandex_direct"
+    sides: tuple[str, ...] = ()  # where one ad is shown, each with rows of its own
 
 
 _PLACES = ("", "цена", "москва", "под ключ", "недорого", "от производителя")
@@ -454,3 +459,96 @@ def statuses() -> list[Status]:
                 )
             )
     return rows
+
+
+@dataclass(frozen=True)
+class Firm:
+    """One firm's profile: everything the generator must know of it but chance.
+
+    `share` is its size beside msk's, `ad_share` the per cent of visits that are clicks
+    of ads. `mobiles` are the +7 prefixes of its people, then come the tails of
+    +7 `more[0]` in the range `more[1:]`. `mark` keeps its e-mails and persons apart from
+    other firms'. `one_record`: its CRM has leads that become deals, and a card for each
+    from the beginning. `tracker`: its visits are a call tracker's sessions. `stages`
+    gives the CRM's (pipeline, status, reason of the loss) for (entity, funnel, stage).
+    """
+
+    name: str
+    site: str
+    host: str
+    counter_id: int
+    site_id: int
+    client_login: str
+    where: str
+    share: float
+    cities: tuple[tuple[str, str, int], ...]
+    city_words: tuple[str, ...]
+    campaigns: tuple[CampaignPlan, ...]
+    small_campaigns: tuple[int, ...]
+    channels: tuple[ChannelPlan, ...]
+    ad_share: float
+    offline_sale: dict[str, float]
+    static_numbers: tuple[StaticNumber, ...]
+    static_weights: tuple[int, ...]
+    pool_numbers: tuple[str, ...]
+    office_number: str
+    switchboard: str
+    managers: tuple[Manager, ...]
+    categories: tuple[Category, ...]
+    statuses: tuple[Status, ...]
+    mobiles: tuple[str, ...]
+    more: tuple[str, int, int]
+    landlines: str
+    mark: str = ""
+    one_record: bool = False
+    tracker: bool = False
+    first_call: int = 22700000
+    first_lead: int = 1001
+    first_contact: int = 501
+    first_deal: int = 301
+    stages: dict[tuple[str, int, str], tuple[int, str, tuple[str, ...]]] = field(
+        default_factory=dict
+    )
+
+    def stage(self, entity: str, funnel: int, code: str) -> tuple[int, str]:
+        """The pipeline and the status a stage of the office's has in this CRM."""
+        if not self.stages:
+            return (funnel if entity == "deal" else 0), code
+        return self.stages[(entity, funnel, code.rpartition(":")[2])][:2]
+
+    def loss_reason(self, entity: str, funnel: int, code: str, number: int) -> str:
+        """Why a lead or deal that ended so was lost, '' where the CRM keeps no list."""
+        if not self.stages:
+            return ""
+        reasons = self.stages[(entity, funnel, code.rpartition(":")[2])][2]
+        return reasons[number % len(reasons)] if reasons else ""
+
+
+MSK_FIRM = Firm(
+    name=MSK,
+    site=SITE,
+    host=HOST,
+    counter_id=COUNTER_ID,
+    site_id=SITE_ID,
+    client_login=CLIENT_LOGIN,
+    where="Москве и области",
+    share=1.0,
+    cities=CITIES,
+    city_words=CITY_WORDS,
+    campaigns=CAMPAIGNS,
+    small_campaigns=SMALL_CAMPAIGNS,
+    channels=CHANNELS,
+    ad_share=DIRECT_SHARE,
+    offline_sale=OFFLINE_SALE,
+    static_numbers=STATIC_NUMBERS,
+    static_weights=STATIC_WEIGHTS,
+    pool_numbers=POOL_NUMBERS,
+    office_number=OFFICE_NUMBER,
+    switchboard=SWITCHBOARD,
+    managers=MANAGERS,
+    categories=CATEGORIES,
+    statuses=tuple(statuses()),
+    mobiles=("900000", "999000"),
+    more=("9000", 10000, 1_000_000),
+    landlines="495000",
+)

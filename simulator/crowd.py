@@ -10,14 +10,14 @@ from urllib.parse import quote, quote_plus
 
 import numpy as np
 
-from simulator import catalogue
-from simulator.ads import DEVICE_SHARES
-from simulator.world import MOSCOW
+from simulator.ads import DEVICE_SHARES, PLATFORMS
+from simulator.world import MOSCOW, ad_channel
 
 if TYPE_CHECKING:
     from random import Random
 
     from simulator.ads import Clicks, Criterion, Tree
+    from simulator.catalogue import Firm
 
 HOURS = (
     (0.5, 0.3, 0.2, 0.15, 0.15, 0.3, 0.8, 1.8, 3.2, 4.8, 5.8, 6.2, 6.3, 6.2, 6.0, 5.9, 5.8, 5.7, 5.6, 5.8, 6.0, 5.4, 3.8, 1.8)
@@ -49,12 +49,12 @@ class Human:
     phones: list[str] = field(default_factory=list)
     emails: list[str] = field(default_factory=list)
     bumps: list[Bump] = field(default_factory=list)
-    last_lead_at: int = -(10**9)
+    mark: str = ""
 
     @property
     def person_id(self) -> str:
         """The truth's name of this person."""
-        return f"person-{self.number:06d}"
+        return f"person-{self.mark}{self.number:06d}"
 
 
 @dataclass
@@ -74,34 +74,49 @@ class Stay:
     page_views: int = 1
     goals: list[int] = field(default_factory=list)
     visit_id: int = 0
+    race: float = 0.0  # how soon interest became a lead: the least of all wins
 
 
 class Crowd:
     """Everybody there is; makes people, cookies and visits from one stream of chance."""
 
-    def __init__(self, chance: Random, rng: np.random.Generator, start: date) -> None:
+    def __init__(
+        self, chance: Random, rng: np.random.Generator, start: date, firm: Firm
+    ) -> None:
         self.chance = chance
         self.rng = rng
+        self.firm = firm
         self.people: list[Human] = []
         self.stays: list[Stay] = []
         self.midnight = int(
             datetime.combine(start, time(0), MOSCOW).astimezone(UTC).timestamp()
         )
+        self.browsers: dict[str, tuple[int, str]] = {}  # visitor id, Metrica's uid
         self._cookies: set[str] = set()
-        self._city_numbers = range(len(catalogue.CITIES))
-        self._city_weights = [weight for _, _, weight in catalogue.CITIES]
+        self._city_numbers = range(len(firm.cities))
+        self._city_weights = [weight for _, _, weight in firm.cities]
 
     def newcomer(self) -> Human:
         """Somebody never seen before."""
-        human = Human(len(self.people) + 1, self.chance.random() < 0.52)
+        human = Human(
+            len(self.people) + 1, self.chance.random() < 0.52, mark=self.firm.mark
+        )
         self.people.append(human)
         return human
 
     def cookie(self, at: int) -> str:
         """A new counter cookie: seconds by the visitor's clock, then chance.
 
-        The length varies (17 to 19 digits), as real ones do.
+        The length varies (17 to 19 digits), as real ones do. Where a call tracker counts
+        it is Google's cookie, and the browser has the tracker's and Metrica's besides.
         """
+        if self.firm.tracker:
+            made = f"{self.chance.randrange(10**8, 2_147_483_647)}.{at}"
+            uid = f"{at}{self.chance.randrange(10**8, 10**9)}"
+            shown = uid if self.chance.random() < 0.9 else ""
+            number = 480_000_003 + len(self.browsers) * 11
+            self.browsers[made] = (number, shown)
+            return made
         while True:
             clock = at + (self.chance.randrange(-900, 900) if at % 5 == 0 else 0)
             made = f"{clock}{self.chance.randrange(10**6, 10**9)}"
@@ -117,7 +132,7 @@ class Crowd:
         other = max(0, visits_wanted - len(index))
         season = np.bincount(clicks.day, weights=clicks.clicks, minlength=days) + 1.0
         free_day = rng.choice(days, other, p=season / season.sum())
-        share = np.array([plan.visits for plan in catalogue.CHANNELS])
+        share = np.array([plan.visits for plan in self.firm.channels])
         free_plan = rng.choice(len(share), other, p=share / share.sum())
         free_device = rng.choice(3, other, p=DEVICE_SHARES)
         day = np.concatenate([clicks.day[index], free_day])
@@ -145,7 +160,9 @@ class Crowd:
             )
         durations = rng.exponential(95, len(self.stays))
         bounced = rng.random(len(self.stays)) < 0.24
-        ids = _visit_ids(rng, [stay.at for stay in self.stays])
+        moments = [stay.at for stay in self.stays]
+        ids = _session_ids(len(moments)) if self.firm.tracker else None
+        ids = ids or _visit_ids(rng, moments)
         for stay, length, left, visit_id in zip(
             self.stays, durations.tolist(), bounced.tolist(), ids, strict=True
         ):
@@ -164,13 +181,12 @@ class Crowd:
         dice: np.ndarray,
     ) -> None:
         criterion = tree.criteria[what] if what >= 0 else None
-        plan = catalogue.CHANNELS[-1 - what] if what < 0 else None
+        plan = self.firm.channels[-1 - what] if what < 0 else None
         if criterion is not None:
             fresh, nearness = criterion.plan.fresh, criterion.plan.nearness
             effect = criterion.plan.effect * criterion.effect
             sale = criterion.plan.sale * criterion.sale
-            network = criterion.plan.network == "SEARCH"
-            channel = "yandex_direct_search" if network else "yandex_direct_network"
+            channel = ad_channel(criterion.plan.platform, criterion.network)
         else:
             assert plan is not None
             fresh, nearness = plan.fresh, plan.nearness
@@ -214,8 +230,18 @@ def _visit_ids(rng: np.random.Generator, moments: list[int]) -> list[int]:
     ]
 
 
-def link(criterion: Criterion, ad: int, marks: str, yclid: str | None) -> str:
-    """The address a click of Direct opens; `marks`: full, names, none."""
+def _session_ids(count: int) -> list[int]:
+    """A call tracker numbers its sessions one after another."""
+    return [5_310_000_011 + place * 7 + place % 3 for place in range(count)]
+
+
+def link(
+    criterion: Criterion, ad: int, marks: str, click: str | None, site: str
+) -> str:
+    """The address a click of an ad opens; `marks`: full, names, none.
+
+    `click` is the mark the ad system adds: yclid=, gclid=, fbclid= with its value.
+    """
     plan = criterion.plan
     template = ""
     if plan.wizard:
@@ -225,18 +251,33 @@ def link(criterion: Criterion, ad: int, marks: str, yclid: str | None) -> str:
         if criterion.group is not None and criterion.group.tracking_params:
             template = criterion.group.tracking_params
     if marks == "names":
-        template = "utm_source=yandex&utm_medium=cpc&utm_campaign={campaign_name}"
+        template = PLATFORMS[plan.platform].names.replace("&utm_term={keyword}", "")
     query = ""
     if marks != "none":
-        query = (
-            template.replace("{campaign_id}", str(criterion.campaign.campaign_id))
-            .replace("{campaign_name}", quote_plus(criterion.campaign.name))
-            .replace("{ad_id}", str(criterion.ads[ad].ad_id) if criterion.ads else "")
-            .replace("{keyword}", quote(criterion.term))
-        )
-    if yclid:
-        query += ("&" if query else "") + f"yclid={yclid}"
-    address = f"{catalogue.SITE}/{plan.path}"
+        query = template
+        campaign, name = criterion.campaign, quote_plus(criterion.campaign.name)
+        ad_id = str(criterion.ads[ad].ad_id) if criterion.ads else ""
+        for macro, value in (
+            ("{{campaign.id}}", str(campaign.campaign_id)),
+            ("{{campaign_id}}", str(campaign.campaign_id)),
+            ("{campaign_id}", str(campaign.campaign_id)),
+            ("{campaignid}", str(campaign.campaign_id)),
+            ("{{campaign.name}}", name),
+            ("{{campaign_name}}", name),
+            ("{campaign_name}", name),
+            ("{_campaign}", name),
+            ("{{ad.id}}", ad_id),
+            ("{{banner_id}}", ad_id),
+            ("{ad_id}", ad_id),
+            ("{creative}", ad_id),
+            ("{keyword}", quote(criterion.term)),
+            ("{{site_source_name}}", "ig" if criterion.side == "instagram" else "fb"),
+        ):
+            if macro in query:
+                query = query.replace(macro, value)
+    if click:
+        query += ("&" if query else "") + click
+    address = f"{site}/{plan.path}"
     return f"{address}?{query}" if query else address
 
 

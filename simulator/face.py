@@ -114,7 +114,8 @@ class Options:
     answer). `wait_seconds` (at most 1) is how long queued work takes: a report, a log
     request. `page_sizes` lowers a source's page size, `page_size` that of all.
     `rate_limits` turns the vendors' limits on. `default_token` is what every source
-    accepts, unless `tokens` gives it one of its own. `gzip` compresses answers when the client
+    accepts, unless `tokens` gives it one of its own. `time_zone` is that of the accounts
+    at their vendors: in it they cut days and print local times. `gzip` compresses answers when the client
     accepts it. `latency_seconds` is slept before each answer.
     """
 
@@ -127,6 +128,7 @@ class Options:
     tokens: dict[str, str] = field(default_factory=dict)
     gzip: bool = False
     latency_seconds: float = 0.0
+    time_zone: str = "Europe/Moscow"
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:
@@ -173,6 +175,8 @@ class Face(ABC):
 
     branch: ClassVar[str] = "msk"
 
+    # why the zone of the account does not matter here, for vendors where it does not
+    zone_reason: ClassVar[str] = ""
     # the vendor's desk of access tokens, for sources whose tokens run out
     desk: TokenDesk | None = None
 

@@ -64,9 +64,9 @@ class CallDraft:
 
 @dataclass
 class Card:
-    """A contact while the world is made."""
+    """A contact while the world is made; robots and tests have no human."""
 
-    human: Human
+    human: Human | None
     created_at: int
     name: tuple[str, str, str]
     phones: list[str]
@@ -115,6 +115,7 @@ class LeadDraft:
     deleted_at: int | None = None
     edited_at: int = 0
     lead_id: int = 0
+    funnel: int = 0
 
 
 @dataclass
@@ -151,11 +152,13 @@ class Office:
     ) -> None:
         self.chance = chance
         self.crowd = crowd
+        self.firm = crowd.firm
         self.days = days
         self.targets = targets
         self.begin = crowd.midnight
         self.end = crowd.midnight + days * DAY
-        self.numbers = Numbers(chance)
+        firm = self.firm
+        self.numbers = Numbers(chance, firm.mobiles, firm.more, firm.landlines)
         self.calls: list[CallDraft] = []
         self.leads: list[LeadDraft] = []
         self.cards: list[Card] = []
@@ -182,6 +185,10 @@ class Office:
             self._introduce_lead(lead)
         valid = list(self.leads)
         self._doubles(doubles, valid)
+        if self.firm.one_record:
+            for lead in sorted(self.leads, key=lambda lead: lead.at):
+                if lead.human is not None:
+                    lead.card = self._card(lead.human, lead.at, lead)
         self._first_deals(valid, t.sales - returning - leadless, round(t.sales * 1.3))
         self._repeat_deals(returning, leadless)
         self._lead_steps()
@@ -190,6 +197,8 @@ class Office:
         self._double_cards()
         self._more_calls(t.calls - len(self.calls))
         self._deletions()
+        if self.firm.one_record:
+            self._one_record()
 
     # --- people make themselves known -------------------------------------------
 
@@ -243,7 +252,7 @@ class Office:
         ]
         for _ in range(wanted):
             (number,) = self.chance.choices(
-                catalogue.STATIC_NUMBERS, catalogue.STATIC_WEIGHTS
+                self.firm.static_numbers, self.firm.static_weights
             )
             at = self._daytime()
             human = None
@@ -253,8 +262,8 @@ class Office:
                     human = strangers.pop(place)
             if human is None:
                 human = self.crowd.newcomer()
-                human.city = self.chance.randrange(len(catalogue.CITIES))
-            sale = catalogue.OFFLINE_SALE[number.channel]
+                human.city = self.chance.randrange(len(self.firm.cities))
+            sale = self.firm.offline_sale[number.channel]
             human.bumps.append(Bump(at - 60, 1.0, sale, number.channel, None))
             cause = self._cause(human, at)
             self.leads.append(self._lead_of_call(at, human, None, number, cause))
@@ -335,7 +344,7 @@ class Office:
             human.phones.append(self.numbers.mobile())
         for _ in range(1 if chance.random() < 0.55 else 0):
             human.emails.append(
-                mailbox(chance, human.name, human.last_name, human.number)
+                mailbox(chance, human.name, human.last_name, human.number, human.mark)
             )
 
     def _phone(self, human: Human) -> str:
@@ -352,7 +361,7 @@ class Office:
         lead.manager = self._manager()
         if lead.call is not None:
             office = chance.random() < 0.015
-            phone = f"+{catalogue.SWITCHBOARD}" if office else self._phone(human)
+            phone = f"+{self.firm.switchboard}" if office else self._phone(human)
             lead.call.caller = phone[1:]
             lead.phones = [phone]
             lead.title = f"Входящий звонок {typed_phone(chance, phone).strip()}"
@@ -365,7 +374,7 @@ class Office:
             if not human.emails:
                 number = human.number
                 human.emails.append(
-                    mailbox(chance, human.name, human.last_name, number)
+                    mailbox(chance, human.name, human.last_name, number, human.mark)
                 )
             lead.emails = [self._typed_mail(human.emails[0])]
             lead.comments = "Клиент просит написать на почту"
@@ -420,7 +429,7 @@ class Office:
                 )
                 self._introduce_lead(lead)
             else:
-                number = catalogue.STATIC_NUMBERS[-1]
+                number = self.firm.static_numbers[-1]
                 cause = first.cause or self._cause(human, at)
                 lead = self._lead_of_call(
                     min(_to_daytime(at), self.end - HOUR), human, None, number, cause
@@ -448,7 +457,7 @@ class Office:
             if self.chance.random() < 0.7:
                 lead.phones = [typed_phone(self.chance, self.numbers.mobile())]
             if not lead.phones or self.chance.random() < 0.5:
-                lead.emails = [f"offer{number}@example.com"]
+                lead.emails = [f"offer{self.firm.mark}{number}@example.com"]
             status = self.chance.choice(("UC_SPAM", "UC_SPAM", "JUNK"))
             lead.steps = [
                 Step(at, "NEW", "P"),
@@ -464,9 +473,9 @@ class Office:
             )
             lead.name = self.chance.choice(("Тест Тестов", "test", "Тест"))
             lead.phones = [catalogue.PLACEHOLDERS[0]]
-            lead.emails = ["test@example.com"]
+            lead.emails = [f"test{self.firm.mark}@example.com"]
             lead.is_test = True
-            lead.manager = catalogue.MANAGERS[-1].manager_id
+            lead.manager = self.firm.managers[-1].manager_id
             lead.steps = [
                 Step(at, "NEW", "P"),
                 Step(self._later(at, 0.1, 3), "UC_TEST", "F"),
@@ -523,7 +532,8 @@ class Office:
         human, cause = lead.human, lead.cause
         assert human is not None
         assert cause is not None
-        card = self._card(human, opened, lead)
+        card = lead.card if self.firm.one_record else None
+        card = card or self._card(human, opened, lead)
         lead.card = card
         deal = self._make_deal(human, lead, card, cause, opened, closes, outcome)
         deal.has_client_id = lead.has_client_id and self.chance.random() < 0.65
@@ -637,11 +647,51 @@ class Office:
                 lead = None
                 if chance.random() < 0.3:
                     card = self._new_card(first.human, opened, None)
+                if self.firm.one_record:
+                    lead = self._lead_of_deal(first, opened, card)
             deal = self._make_deal(
                 first.human, lead, card, first.cause, opened, closes, "WON"
             )
             deal.is_return = True
             deal.manager = first.manager
+
+    def _lead_of_deal(
+        self, first: DealDraft, opened: int, card: Card | None
+    ) -> LeadDraft:
+        """A deal made without a request, where each deal is a lead, too."""
+        human = first.human
+        lead = LeadDraft(
+            opened, "offline", human, None, None, first.cause, "Повторный заказ"
+        )
+        lead.is_return = True
+        lead.card = card
+        lead.manager = first.manager
+        lead.name = human.name
+        lead.steps = [Step(opened, "CONVERTED", "S")]
+        self.leads.append(lead)
+        return lead
+
+    def _one_record(self) -> None:
+        """A deal is its lead grown up; robots and tests have cards, too."""
+        for deal in self.deals:
+            assert deal.lead is not None
+            deal.lead.deleted_at = deal.deleted_at
+            deal.lead.funnel = deal.category
+        for lead in self.leads:
+            if lead.card is None and (lead.phones or lead.emails):
+                name = (lead.name, "", "")
+                lead.card = Card(
+                    lead.human,
+                    lead.at,
+                    name,
+                    list(lead.phones),
+                    list(lead.emails),
+                    lead.manager,
+                    lead.at,
+                    lead.deleted_at,
+                    lead=lead,
+                )
+                self.cards.append(lead.card)
 
     # --- cards -----------------------------------------------------------------------
 
@@ -658,7 +708,7 @@ class Office:
         emails: list[str] = []
         if lead is not None:
             phones, emails = list(lead.phones), list(lead.emails)
-            if phones == [f"+{catalogue.SWITCHBOARD}"] or (
+            if phones == [f"+{self.firm.switchboard}"] or (
                 phones and phones[0] in catalogue.PLACEHOLDERS
             ):
                 phones.append(typed_phone(chance, human.phones[0]))
@@ -703,16 +753,17 @@ class Office:
         """A second card of somebody known; some are found and merged."""
         chance = self.chance
         for card in list(self.cards):
-            if chance.random() > 0.04 or card.deleted_at is not None:
+            human = card.human
+            if chance.random() > 0.04 or card.deleted_at is not None or human is None:
                 continue
             at = self._later(card.created_at, 2, 24 * 9)
             if at >= self.end:
                 continue
-            double = self._new_card(card.human, at, None)
+            double = self._new_card(human, at, None)
             if chance.random() < 0.8 and not any(
-                catalogue.SWITCHBOARD[1:] in phone for phone in card.phones
+                self.firm.switchboard[1:] in phone for phone in card.phones
             ):
-                double.phones = [typed_phone(chance, p) for p in card.human.phones[:1]]
+                double.phones = [typed_phone(chance, p) for p in human.phones[:1]]
         for cards in self._cards_of.values():
             if len(cards) < 2 or chance.random() > 0.45:
                 continue
@@ -770,8 +821,8 @@ class Office:
                 )
             elif dice < 0.18:
                 call = self._call(self._daytime(), None, None, None, meant=False)
-                call.static = catalogue.STATIC_NUMBERS[-1]
-                call.caller = catalogue.OFFICE_NUMBER
+                call.static = self.firm.static_numbers[-1]
+                call.caller = self.firm.office_number
             else:
                 lead = chance.choice(askers)
                 human = lead.human
@@ -784,14 +835,14 @@ class Office:
                 call = self._call(at, human, stay, None, meant=True)
                 if stay is None:
                     first = lead.call.static if lead.call else None
-                    call.static = first or catalogue.STATIC_NUMBERS[-1]
+                    call.static = first or self.firm.static_numbers[-1]
                 call.caller = self._phone(human)[1:]
                 if chance.random() < 0.04:
                     call.callback = True
 
     def _place(self, call: CallDraft) -> None:
         (call.static,) = self.chance.choices(
-            catalogue.STATIC_NUMBERS, catalogue.STATIC_WEIGHTS
+            self.firm.static_numbers, self.firm.static_weights
         )
 
     def _stay_near(self, human: Human, at: int) -> Stay | None:
@@ -824,7 +875,7 @@ class Office:
         return self.chance.sample(rows, min(len(rows), max(1, round(share))))
 
     def _manager(self) -> int:
-        return self.chance.choice(catalogue.MANAGERS[:5]).manager_id
+        return self.chance.choice(self.firm.managers[:5]).manager_id
 
     def _daytime(self) -> int:
         day = self.chance.randrange(self.days) * DAY

@@ -268,20 +268,26 @@ def latin(text: str) -> str:
 class Numbers:
     """Gives out phone numbers nobody has, each once: +7XXXXXXXXXX.
 
-    First +7 900 000 and +7 999 000, then (worlds ten times the usual) the rest of
-    +7 900 0; landlines are +7 495 000. The first hundreds look like placeholders and
-    are left out. Raises ValueError when there are no more.
+    First those of the firm's prefixes, then (worlds ten times the usual) those of
+    `more`; landlines have a prefix of their own. The first hundreds look like
+    placeholders and are left out. Raises ValueError when there are no more.
     """
 
-    def __init__(self, chance: Random) -> None:
+    def __init__(
+        self,
+        chance: Random,
+        prefixes: tuple[str, ...],
+        more: tuple[str, int, int],
+        landlines: str,
+    ) -> None:
         strict = [
-            f"+7{prefix}{tail:04d}"
-            for prefix in ("900000", "999000")
-            for tail in range(100, 10000)
+            f"+7{prefix}{tail:04d}" for prefix in prefixes for tail in range(100, 10000)
         ]
         chance.shuffle(strict)
         self._mobiles = iter(strict)
-        self._more = iter(range(10000, 1_000_000))
+        self._more_prefix = more[0]
+        self._more = iter(range(*more[1:]))
+        self._landline_prefix = landlines
         self._landlines = iter(range(1000, 10000))
 
     def mobile(self) -> str:
@@ -291,7 +297,7 @@ class Numbers:
             tail = next(self._more, None)
             if tail is None:
                 raise ValueError("size: the fictional mobile numbers have run out")
-            found = f"+79000{tail:06d}"
+            found = f"+7{self._more_prefix}{tail:06d}"
         return found
 
     def landline(self) -> str:
@@ -299,7 +305,7 @@ class Numbers:
         tail = next(self._landlines, None)
         if tail is None:
             return self.mobile()
-        return f"+7495000{tail:04d}"
+        return f"+7{self._landline_prefix}{tail:04d}"
 
 
 _MANNERS = (
@@ -343,8 +349,8 @@ def plain_e(text: str) -> str:
     return text.replace("ё", "е").replace("Ё", "Е")
 
 
-def mailbox(chance: Random, first: str, last: str, number: int) -> str:
-    """An e-mail address at a reserved domain, unique by `number`."""
+def mailbox(chance: Random, first: str, last: str, number: int, mark: str = "") -> str:
+    """An e-mail address at a reserved domain, unique by `number` and `mark`."""
     host = chance.choice(("example.com", "example.org", "example.net"))
     left = chance.choice((f"{latin(first)}.{latin(last)}", f"{latin(last)}"))
-    return f"{left}{number}@{host}"
+    return f"{left}{number}{mark}@{host}"

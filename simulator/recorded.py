@@ -27,6 +27,7 @@ CONTENT_TYPES = {
 }
 KEYS = {
     "source",
+    "stream",
     "method",
     "path",
     "query",

@@ -162,6 +162,11 @@ class RunningServer:
         """`http://127.0.0.1:PORT`, no slash at the end; add `/<source>`."""
         return f"http://{self.host}:{self.port}"
 
+    @property
+    def is_running(self) -> bool:
+        """Does it still listen?"""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop listening and close what is open; safe to call twice."""
         self._server.shutdown()

@@ -1,6 +1,7 @@
-"""What really happened in the simulated company, for comparing marts with it.
+"""What really happened in the simulated group, for comparing marts with it.
 
-All money is kopecks; a `now` (aware; default `world.now`) cuts the truth the way the
+Every function takes one firm (`world.branch(name)`); `group_...` ones and
+`totals_by_source` take any firm and tell of all three. All money is kopecks; a `now` (aware; default `world.now`) cuts the truth the way the
 APIs are cut, so that both sides know the same. Nothing here is served by any API.
 """
 
@@ -11,19 +12,37 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import asdict, astuple, dataclass, fields
+from datetime import date, timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator import catalogue
-from simulator.world import moscow_day
+from simulator.build import FIRMS
+from simulator.world import BRANCHES, KAZAN, SPB, ad_channel, moscow_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
     from pathlib import Path
 
-    from simulator.world import World
+    from simulator.world import Payment, World
 
-KINDS = ("client_id", "phone", "email", "contact", "lead", "deal")
+KINDS = (
+    "client_id",
+    "phone",
+    "email",
+    "contact",
+    "lead",
+    "deal",
+    "visitor_id",
+    "ym_uid",
+    "offline_sale",
+)
+_VAT = (  # from this day on; the seed vat_rates of the warehouse says the same
+    (date(2026, 1, 1), Fraction(22, 100)),
+    (date(2019, 1, 1), Fraction(20, 100)),
+    (date.min, Fraction(18, 100)),
+)
 Node = tuple[str, str]
 Found = TypeVar("Found")
 
@@ -43,11 +62,18 @@ class PersonTruth:
     contact_ids: tuple[str, ...]
     lead_ids: tuple[str, ...]
     deal_ids: tuple[str, ...]
+    visitor_ids: tuple[str, ...] = ()
+    ym_uids: tuple[str, ...] = ()
+    offline_sale_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SpendDay:
-    """Cost of one civil day x campaign x show condition x network, without VAT."""
+    """Cost of one civil day x campaign x show condition x network, without VAT.
+
+    Of costs written down by hand (with VAT): the row's number, name, source and medium,
+    an even share for each of its days.
+    """
 
     date: date
     campaign_id: int
@@ -64,10 +90,12 @@ class SpendDay:
 class Sale:
     """One won deal with money, and the touch that really caused it.
 
-    A repeat order is caused by what caused the first one.
+    A repeat order is caused by what caused the first one. Where payments are known
+    (kazan, with VAT) a sale is a deal somebody paid for, closed by the last payment, or
+    a sale at the counter, which has no deal.
     """
 
-    deal_id: int
+    deal_id: int | None
     person_id: str
     lead_id: int | None
     manager_id: int
@@ -82,6 +110,7 @@ class Sale:
     channel: str
     campaign_id: int | None
     keyword_id: int | None
+    offline_sale_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +145,7 @@ class KeywordTotal:
 
 @dataclass(frozen=True)
 class Totals:
-    """The whole company in one line, every figure as the APIs would add up."""
+    """A firm in one line, every figure as the APIs would add up."""
 
     cost_kopecks: int
     impressions: int
@@ -174,16 +203,27 @@ def spend(world: World, now: datetime | None = None) -> list[SpendDay]:
         held[1] += row.clicks
         held[2] += row.cost_kopecks
     names = {row.campaign_id: row.name for row in world.campaigns}
-    return [
+    rows = [
         SpendDay(day, campaign, names[campaign], keyword_id, keyword, network, *held)
-        for (day, campaign, keyword_id, keyword, network), held in sorted(
-            sums.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or 0)
-        )
+        for (day, campaign, keyword_id, keyword, network), held in sums.items()
     ]
+    for cost in world.as_of(now or world.now).manual_costs:
+        days = (cost.date_to - cost.date_from).days + 1
+        for n in range(days):
+            part = cost.amount_kopecks * (n + 1) // days
+            part -= cost.amount_kopecks * n // days
+            day = cost.date_from + timedelta(days=n)
+            name, where = cost.campaign, f"{cost.source} / {cost.medium}"
+            rows.append(SpendDay(day, cost.cost_id, name, None, "", where, 0, 0, part))
+    return sorted(
+        rows, key=lambda row: (row.date, row.campaign_id, row.keyword_id or 0)
+    )
 
 
 def sales(world: World, now: datetime | None = None) -> list[Sale]:
     """Deals won with money by `now`, deleted ones left out, in order of closing."""
+    if world.name == KAZAN:
+        return _paid_sales(world.as_of(now or world.now))
     rows = [
         Sale(
             deal.deal_id,
@@ -208,13 +248,70 @@ def sales(world: World, now: datetime | None = None) -> list[Sale]:
     return sorted(rows, key=lambda sale: (sale.closed_at, sale.deal_id))
 
 
+def _paid_sales(view: World) -> list[Sale]:
+    """Sales of a firm whose money is known by payments and sales at the counter."""
+    paid: dict[int, list[Payment]] = defaultdict(list)
+    for payment in view.payments:
+        paid[payment.deal_id].append(payment)
+    rows = []
+    for deal in view.deals:
+        came = [row for row in paid[deal.deal_id] if row.amount_kopecks > 0]
+        back = [row for row in paid[deal.deal_id] if row.amount_kopecks < 0]
+        if came:
+            rows.append(
+                Sale(
+                    deal.deal_id,
+                    deal.person_id,
+                    deal.lead_id,
+                    deal.manager_id,
+                    deal.created_at,
+                    came[-1].at,
+                    moscow_day(came[-1].at),
+                    sum(row.amount_kopecks for row in came),
+                    deal.margin_kopecks or 0,
+                    -sum(row.amount_kopecks for row in back),
+                    moscow_day(back[-1].at) if back else None,
+                    False,
+                    deal.cause_channel,
+                    None,
+                    None,
+                )
+            )
+    for sold in view.offline_sales:
+        rows.append(
+            Sale(
+                None,
+                sold.person_id or "",
+                None,
+                0,
+                sold.at,
+                sold.at,
+                moscow_day(sold.at),
+                sold.amount_kopecks,
+                sold.amount_kopecks - sold.cost_kopecks,
+                0,
+                None,
+                False,
+                sold.channel,
+                None,
+                None,
+                sold.sale_id,
+            )
+        )
+    return sorted(
+        rows,
+        key=lambda sale: (sale.closed_at, sale.deal_id or 0, sale.offline_sale_id or 0),
+    )
+
+
 def channels(world: World, now: datetime | None = None) -> list[ChannelTotal]:
     """Sums by the channel that really caused them, the largest margin first."""
     view = world.as_of(now or world.now)
     cost: Counter[str] = Counter()
     for row in view.ad_costs:
-        side = "search" if row.network == "SEARCH" else "network"
-        cost[f"yandex_direct_{side}"] += row.cost_kopecks
+        cost[ad_channel(row.platform, row.network)] += row.cost_kopecks
+    for written in view.manual_costs:
+        cost[written.channel] += written.amount_kopecks
     visits = Counter(visit.channel for visit in view.visits)
     leads = Counter(
         lead.cause_channel
@@ -234,7 +331,7 @@ def channels(world: World, now: datetime | None = None) -> list[ChannelTotal]:
                 visits[channel],
                 leads[channel],
                 len(mine),
-                len({sale.person_id for sale in mine}),
+                len({sale.person_id for sale in mine} - {""}),
                 gross,
                 back,
                 gross - back,
@@ -274,7 +371,7 @@ def keywords(world: World, now: datetime | None = None) -> list[KeywordTotal]:
 
 
 def totals(world: World, now: datetime | None = None) -> Totals:
-    """The company's sums at `now`."""
+    """A firm's sums at `now`; kazan's money is with VAT, the others' without."""
     view = world.as_of(now or world.now)
     sold = sales(world, now)
     gross = sum(sale.amount_kopecks for sale in sold)
@@ -290,7 +387,8 @@ def totals(world: World, now: datetime | None = None) -> Totals:
         for lead in view.leads
     )
     return Totals(
-        sum(row.cost_kopecks for row in view.ad_costs),
+        sum(row.cost_kopecks for row in view.ad_costs)
+        + sum(row.amount_kopecks for row in view.manual_costs),
         sum(row.impressions for row in view.ad_costs),
         sum(row.clicks for row in view.ad_costs),
         len(view.visits),
@@ -310,10 +408,110 @@ def totals(world: World, now: datetime | None = None) -> Totals:
     )
 
 
+def without_vat(kopecks: int, day: date) -> Fraction:
+    """An amount with VAT of a civil day, without it; exact."""
+    rate = next(rate for since, rate in _VAT if since <= day)
+    return Fraction(kopecks) / (1 + rate)
+
+
+def group_totals(world: World, now: datetime | None = None) -> Totals:
+    """The three firms' sums, all money without VAT and rounded once at the end."""
+    moment = now or world.now
+    firms = [world.branch(name) for name in BRANCHES]
+    parts = [asdict(totals(firm, moment)) for firm in firms]
+    sums: dict[str, Fraction] = {
+        name: sum((Fraction(part[name]) for part in parts), Fraction())
+        for name in parts[0]
+    }
+    for firm in firms:
+        if firm.name == KAZAN:
+            sums_with_vat, bare = totals(firm, moment), _kazan_bare(firm, moment)
+            for name, value in bare.items():
+                sums[name] += value - getattr(sums_with_vat, name)
+    return Totals(**{name: round(value) for name, value in sums.items()})
+
+
+def _kazan_bare(firm: World, now: datetime) -> dict[str, Fraction]:
+    """The money of a firm that counts with VAT, without it: by the day it moved."""
+    view = firm.as_of(now)
+    none = Fraction()
+    cost = sum((without_vat(r.cost_kopecks, r.date) for r in spend(firm, now)), none)
+    moved = [(row.amount_kopecks, moscow_day(row.at)) for row in view.payments]
+    moved += [(row.amount_kopecks, moscow_day(row.at)) for row in view.offline_sales]
+    gross = sum((without_vat(sum_, day) for sum_, day in moved if sum_ > 0), none)
+    back = sum((without_vat(-sum_, day) for sum_, day in moved if sum_ < 0), none)
+    sold = sales(firm, now)
+    margin = sum((without_vat(r.margin_kopecks, r.closed_date) for r in sold), none)
+    return {
+        "cost_kopecks": cost,
+        "revenue_gross_kopecks": gross,
+        "refunds_kopecks": back,
+        "revenue_kopecks": gross - back,
+        "margin_kopecks": margin,
+    }
+
+
+def totals_by_source(
+    world: World, now: datetime | None = None
+) -> dict[str, dict[str, int]]:
+    """What each source of the group shows at `now`: counts, and money in kopecks.
+
+    Money is as the source has it: google_sheets and files with VAT, the others
+    without. `payments`: bills paid in bitrix24, payments less refunds in files.
+    """
+    moment = now or world.now
+    msk, spb, kazan = (world.branch(name).as_of(moment) for name in BRANCHES)
+    shown: dict[str, dict[str, int]] = {}
+    for platform, view in (
+        ("yandex_direct", msk),
+        ("google_ads", spb),
+        ("meta_ads", spb),
+        ("vk_ads", spb),
+    ):
+        rows = [row for row in view.ad_costs if row.platform == platform]
+        shown[platform] = {
+            "spend": sum(row.cost_kopecks for row in rows),
+            "impressions": sum(row.impressions for row in rows),
+            "clicks": sum(row.clicks for row in rows),
+        }
+    shown["yandex_metrica"] = {"visits": len(msk.visits)}
+    shown["ga4"] = {"visits": len(spb.visits)}
+    shown["calltouch"] = {"calls": len(msk.calls), "messages": len(msk.messages)}
+    shown["comagic"] = {
+        "visits": len(spb.visits),
+        "calls": len(spb.calls),
+        "messages": len(spb.messages),
+    }
+    paid = [row.amount_kopecks for row in msk.invoices if row.stage == "paid"]
+    shown["bitrix24"] = {
+        "leads": len(msk.leads),
+        "deals": len(msk.deals),
+        "payments": sum(paid),
+    }
+    shown["amocrm"] = {"leads": len(spb.leads), "deals": len(spb.deals)}
+    written: Counter[str] = Counter()
+    for cost in kazan.manual_costs:
+        written[cost.where] += cost.amount_kopecks
+    shown["google_sheets"] = {"leads": len(kazan.leads), "spend": written["sheet"]}
+    shown["files"] = {
+        "spend": written["file"],
+        "deals": len(kazan.deals),
+        "payments": sum(row.amount_kopecks for row in kazan.payments),
+        "offline_sales": sum(row.amount_kopecks for row in kazan.offline_sales),
+    }
+    return shown
+
+
 def persons(world: World, now: datetime | None = None) -> list[PersonTruth]:
     """Who is who: everybody with the ids the APIs know of them at `now`."""
     view = world.as_of(now or world.now)
     seen = {visit.client_id for visit in view.visits}
+    visitors = {visit.visitor_id for visit in view.visits}
+    uids = {visit.ym_uid for visit in view.visits}
+    bought: dict[str, list[str]] = defaultdict(list)
+    for sold in view.offline_sales:
+        if sold.person_id is not None and sold.phone:
+            bought[sold.person_id].append(str(sold.sale_id))
     contacts: dict[str, list[str]] = defaultdict(list)
     leads: dict[str, list[str]] = defaultdict(list)
     deals: dict[str, list[str]] = defaultdict(list)
@@ -334,6 +532,9 @@ def persons(world: World, now: datetime | None = None) -> list[PersonTruth]:
             tuple(contacts[person.person_id]),
             tuple(leads[person.person_id]),
             tuple(deals[person.person_id]),
+            tuple(str(number) for number in person.visitor_ids if number in visitors),
+            tuple(uid for uid in person.ym_uids if uid in uids),
+            tuple(bought[person.person_id]),
         )
         for person in world.persons
     ]
@@ -342,16 +543,18 @@ def persons(world: World, now: datetime | None = None) -> list[PersonTruth]:
 def phones_in(typed: str) -> list[str]:
     """The numbers in what somebody typed, as +7XXXXXXXXXX."""
     found = []
-    for part in typed.split(","):
+    for part in re.split(r"[,;/\n]", typed):
         digits = re.sub(r"\D", "", part)
         if len(digits) in (10, 11):
             found.append(f"+7{digits[-10:]}")
     return found
 
 
-_NOBODYS = {f"+{catalogue.SWITCHBOARD}", f"+{catalogue.OFFICE_NUMBER}"} | {
-    phone for typed in catalogue.PLACEHOLDERS for phone in phones_in(typed)
-}
+_NOBODYS = {
+    f"+{number}"
+    for firm in FIRMS.values()
+    for number in (firm.switchboard, firm.office_number)
+} | {phone for typed in catalogue.PLACEHOLDERS for phone in phones_in(typed)}
 
 
 def owners(world: World, now: datetime | None = None) -> dict[Node, frozenset[str]]:
@@ -383,6 +586,9 @@ def _owners(world: World, now: datetime | None) -> dict[Node, frozenset[str]]:
             ("contact", person.contact_ids),
             ("lead", person.lead_ids),
             ("deal", person.deal_ids),
+            ("visitor_id", person.visitor_ids),
+            ("ym_uid", person.ym_uids),
+            ("offline_sale", person.offline_sale_ids),
         ):
             for value in values:
                 held[(kind, value)].add(person.person_id)
@@ -390,6 +596,8 @@ def _owners(world: World, now: datetime | None) -> dict[Node, frozenset[str]]:
         if lead.person_id is None:
             nobody = "nobody-tests" if lead.is_test else f"nobody-{lead.lead_id}"
             held[("lead", str(lead.lead_id))].add(nobody)
+            if world.name == SPB and lead.contact_id is not None:
+                held[("contact", str(lead.contact_id))].add(nobody)
     return {node: frozenset(people) for node, people in held.items()}
 
 
@@ -401,6 +609,15 @@ def evidence(world: World, now: datetime | None = None) -> list[tuple[Node, Node
     def join(one: Node, kind: str, values: Iterable[str]) -> None:
         edges.extend((one, (kind, value)) for value in values)
 
+    browsers = {
+        (visit.client_id, visit.visitor_id, visit.ym_uid)
+        for visit in view.visits
+        if visit.visitor_id is not None
+    }
+    for client_id, visitor_id, ym_uid in sorted(browsers):
+        node = ("client_id", client_id)
+        join(node, "visitor_id", [str(visitor_id)])
+        join(node, "ym_uid", [ym_uid] if ym_uid else [])
     for contact in view.contacts:
         node = ("contact", str(contact.contact_id))
         join(node, "phone", (p for t in contact.phones for p in phones_in(t)))
@@ -409,13 +626,25 @@ def evidence(world: World, now: datetime | None = None) -> list[tuple[Node, Node
         node = ("lead", str(lead.lead_id))
         join(node, "phone", (p for t in lead.phones for p in phones_in(t)))
         join(node, "email", (mail.lower() for mail in lead.emails))
-        join(node, "client_id", [lead.ym_client_id] if lead.ym_client_id else [])
+        client = lead.ym_client_id or lead.ga_client_id
+        join(node, "client_id", [client] if client else [])
+        join(node, "ym_uid", [lead.ym_uid] if lead.ym_uid else [])
         join(node, "contact", [str(lead.contact_id)] if lead.contact_id else [])
     for deal in view.deals:
         node = ("deal", str(deal.deal_id))
         join(node, "lead", [str(deal.lead_id)] if deal.lead_id else [])
         join(node, "contact", [str(deal.contact_id)] if deal.contact_id else [])
-        join(node, "client_id", [deal.ym_client_id] if deal.ym_client_id else [])
+        client = deal.ym_client_id or deal.ga_client_id
+        join(node, "client_id", [client] if client else [])
+        join(node, "phone", phones_in(deal.phone))
+    for sold in view.offline_sales:
+        node = ("offline_sale", str(sold.sale_id))
+        join(node, "phone", phones_in(sold.phone))
+    for message in view.messages:
+        if message.client_id:
+            node = ("client_id", message.client_id)
+            join(node, "phone", (p for t in message.phones for p in phones_in(t)))
+            join(node, "email", (mail.lower() for mail in message.emails))
     for call in view.calls:
         if call.client_id:
             for phone in phones_in(call.caller_number):
@@ -507,7 +736,24 @@ def _pairs(labels: Iterable[object]) -> int:
 
 
 def export(world: World, folder: Path, now: datetime | None = None) -> list[Path]:
-    """Write the truth as CSV files and totals.json; returns what was written."""
+    """Write the truth as CSV files and totals.json, a folder for each firm.
+
+    `group.json` beside them holds the group's sums and those of each source. Returns
+    what was written.
+    """
+    moment = now or world.now
+    written = []
+    for name in BRANCHES:
+        written += _export_firm(world.branch(name), folder / name, moment)
+    content = {
+        "now": moment.isoformat(),
+        "totals": asdict(group_totals(world, moment)),
+        "sources": totals_by_source(world, moment),
+    }
+    return [*written, _json(folder / "group.json", content)]
+
+
+def _export_firm(world: World, folder: Path, now: datetime) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     tables: dict[str, tuple[type, Sequence[Any]]] = {
         "persons": (PersonTruth, persons(world, now)),
@@ -525,16 +771,20 @@ def export(world: World, folder: Path, now: datetime | None = None) -> list[Path
             for row in rows:
                 writer.writerow([_cell(value) for value in astuple(row)])
         written.append(path)
-    path = folder / "totals.json"
     content = {
+        "firm": world.name,
         "seed": world.seed,
         "start_date": world.start_date.isoformat(),
         "end_date": world.end_date.isoformat(),
-        "now": (now or world.now).isoformat(),
+        "now": now.isoformat(),
         **asdict(totals(world, now)),
     }
+    return [*written, _json(folder / "totals.json", content)]
+
+
+def _json(path: Path, content: object) -> Path:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    return [*written, path]
+    return path
 
 
 def _cell(value: object) -> object:

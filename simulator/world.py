@@ -16,8 +16,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from simulator import extras
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -489,6 +487,7 @@ class Invoice:
     paid_at: datetime | None
     amount_kopecks: int
     stage: str
+    modified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -701,44 +700,45 @@ class World:
 
         The queries of a row add up to its figures or less: vendors hide the rare ones.
         """
-        return self._made(f"search_terms {platform}", extras.search_terms, platform)
+        return self._made("search_terms", platform)
 
     def placements(self) -> list[PlacementCost]:
         """The rows of Direct's ad network by site; sums are those of the rows."""
-        return self._made("placements", extras.placements)
+        return self._made("placements")
 
     def hits(self) -> list[Hit]:
         """Every page view and every goal of every visit, in order of time."""
-        return self._made("hits", extras.hits)
+        return self._made("hits")
 
     @property
     def clicks(self) -> list[AdClick]:
         """Every click of Google Ads, in order of time."""
-        return self._made("clicks", extras.clicks)
+        return self._made("clicks")
 
     @property
     def messages(self) -> list[Message]:
         """Chats, messages and requests the call tracker took down, in order of time."""
-        return self._made("messages", extras.messages)
+        return self._made("messages")
 
     @property
     def products(self) -> list[DealProduct]:
         """What the deals sell; the lines of a deal add up to its amount."""
-        return self._made("products", extras.products)
+        return self._made("products")
 
     @property
     def invoices(self) -> list[Invoice]:
         """The bills of the deals; those of a won deal are paid and add up to it."""
-        return self._made("invoices", extras.invoices)
+        return self._made("invoices")
 
-    def _made(
-        self, name: str, make: Callable[..., list[Any]], *given: str
-    ) -> list[Any]:
+    def _made(self, name: str, *given: str) -> list[Any]:
         """What can be made from the rest is made when first asked for, and kept."""
+        from simulator import extras
+
+        key = " ".join((name, *given))
         with _cache_lock:
-            if name not in self.cache:
-                self.cache[name] = make(self, *given)
-            made: list[Any] = self.cache[name]
+            if key not in self.cache:
+                self.cache[key] = getattr(extras, name)(self, *given)
+            made: list[Any] = self.cache[key]
             return made
 
     def digest(self) -> str:
@@ -766,6 +766,22 @@ _cache_lock = threading.RLock()
 def moscow_day(at: datetime) -> date:
     """The civil day of Moscow at a moment."""
     return at.astimezone(MOSCOW).date()
+
+
+_AD_CHANNELS = {
+    ("yandex_direct", "SEARCH"): "yandex_direct_search",
+    ("yandex_direct", "AD_NETWORK"): "yandex_direct_network",
+    ("google_ads", "SEARCH"): "google_ads_search",
+    ("google_ads", "DISPLAY"): "google_ads_network",
+    ("meta_ads", "facebook"): "meta_facebook",
+    ("meta_ads", "instagram"): "meta_instagram",
+    ("vk_ads", "vk"): "vk_ads",
+}
+
+
+def ad_channel(platform: str, network: str) -> str:
+    """The channel an ad of a platform belongs to by where it is shown."""
+    return _AD_CHANNELS[(platform, network)]
 
 
 def roubles(kopecks: int) -> str:
@@ -856,7 +872,7 @@ def _cut(world: World, now: datetime) -> World:
         return found if found in live_contacts else None
 
     leads = [
-        _lead(row, last_change, known(row.contact_id), now)
+        _lead(row, last_change, known(row.contact_id), now, world)
         for row in _living(world.leads, now)
     ]
     deals = [
@@ -950,9 +966,12 @@ def _lead(
     last_change: dict[tuple[str, int], StageChange],
     contact_id: int | None,
     now: datetime,
+    world: World,
 ) -> Lead:
     change = last_change[("lead", row.lead_id)]
     edited = row.modified_at if row.modified_at <= now else row.created_at
+    linked = change.semantic == "S" or row.is_return_customer or world.name != MSK
+    typed = world.spellings.get(change.stage_id, ("",))
     return replace(
         row,
         status_id=change.stage_id,
@@ -960,9 +979,9 @@ def _lead(
         moved_at=change.at,
         closed_at=change.at if change.semantic != "P" else None,
         modified_at=max(edited, change.at),
-        contact_id=contact_id
-        if change.semantic == "S" or row.is_return_customer
-        else None,
+        contact_id=contact_id if linked else None,
+        status_text=typed[row.lead_id % len(typed)],
+        loss_reason=row.loss_reason if change.semantic == "F" else "",
     )
 
 
@@ -996,4 +1015,5 @@ def _deal(
         refunded_at=row.refunded_at if refunded else None,
         modified_at=max(moments),
         contact_id=contact_id,
+        loss_reason=row.loss_reason if change.semantic == "F" else "",
     )

@@ -8,8 +8,10 @@ import logging
 import os
 import secrets
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -21,7 +23,9 @@ from connectors.base.connection import ConnectionInfo
 from connectors.base.errors import ConfigError, ConnectorError
 from connectors.base.lanes import Shaper
 from connectors.base.pseudonymise import Pseudonymiser, Tokeniser
+from connectors.base.recording import FAKES, Fakes, Recording, recorder
 from connectors.base.sources import load_sources
+from connectors.base.stream import Window
 
 if TYPE_CHECKING:
     from connectors.base.batch import Record
@@ -83,7 +87,7 @@ def replay(
     declared = cls.stream(stream, configured)
     bodies = [(file, _read(file)) for file in files]
     _need_token_key()
-    connector = _offline(configured)
+    connector = offline(configured)
     shaper = Shaper(
         declared,
         Pseudonymiser(
@@ -114,6 +118,57 @@ def replay(
         typer.echo(f"note: field {name} goes to pii.sealed: {why}", err=True)
     if not is_good:
         raise typer.Exit(1)
+
+
+@app.command()
+def record(
+    source: str,
+    stream: str,
+    folder: Annotated[Path, typer.Option(help="where the answers go")] = Path(
+        "recorded"
+    ),
+    days: Annotated[int, typer.Option(min=1, help="so many days up to yesterday")] = 2,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="last day, exclusive")
+    ] = None,
+    account: AccountOption = None,
+    most_mb: Annotated[int, typer.Option(min=1, help="stop over this much")] = 50,
+) -> None:
+    """Save a real account's answers without the people in them, and their index.
+
+    Phones, e-mails, names and free text become fakes, the same for the same person in
+    all sources of the folder. `replay` reads the files; `python -m simulator serve
+    --recorded FOLDER --index FOLDER/index.yml` answers from them.
+    """
+    configured = load_sources().get(source, account)
+    cls = registry.connector_class(source)
+    if not cls.needs_connection(configured):
+        raise ConfigError(f"{configured} reads files: there is nothing to record")
+    declared = cls.stream(stream, configured)
+    _need_token_key()
+    connector = registry.build(configured)
+    window = None
+    if declared.kind == "window":
+        zone = ZoneInfo(configured.time_zone)
+        end = until.date() if until else datetime.now(zone).date()
+        window = Window(end - timedelta(days=days), end, configured.time_zone)
+    known = folder / FAKES
+    fakes = Fakes(
+        settings.token_key()[1],
+        orjson.loads(known.read_bytes()) if known.exists() else {},
+    )
+    recording = Recording(connector, declared, fakes)
+    connector.client.observer = recorder(recording.kept, most_mb << 20)
+    rows = 0
+    for batch in connector.pages(declared, window, None):
+        records = batch.records if isinstance(batch, JsonBatch) else batch.records()
+        rows += sum(1 for _ in records)
+    connector.client.observer = None
+    for file in recording.save(folder):
+        typer.echo(str(file))
+    typer.echo(
+        f"{configured} {stream}: {rows} records in {len(recording.kept)} answers"
+    )
 
 
 def _landed(shaper: Shaper, record: Record) -> bytes:
@@ -153,7 +208,7 @@ def _need_token_key() -> None:
         )
 
 
-def _offline(account: Account) -> Connector:
+def offline(account: Account) -> Connector:
     """The account's connector with nobody to talk to: parsing needs no connection."""
     cls = registry.connector_class(account.source)
     nowhere = ConnectionInfo(account.conn_id)

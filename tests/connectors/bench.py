@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +44,18 @@ END = date(2026, 6, 1)
 
 
 @cache
-def small_world() -> World:
-    """The company of all contract tests: two weeks and merged contacts, deleted deals
+def group(end: date = END) -> World:
+    """The firms of all contract tests: two weeks and merged contacts, deleted deals
 
     and leads, a refund, a deal of two contacts (not every small company has them).
+    `end` is the first day without data.
     """
-    return build_world(seed=25, end_date=END, size="small")
+    return build_world(seed=25, end_date=end, size="small")
+
+
+def small_world() -> World:
+    """The firms in May."""
+    return group()
 
 
 @cache
@@ -118,6 +124,7 @@ class Tampered(Face):
         self.inner = inner
         self.answers: list[Response] = []
         self._strikes: dict[int, Change] = {}
+        self._from: tuple[int, Change] | None = None
         self._always: Change | None = None
         self._lock = threading.Lock()
 
@@ -125,13 +132,20 @@ class Tampered(Face):
         """Let `change` answer the `at`-th request from now on (0: the next one)."""
         self._strikes = {len(self.answers) + at: change}
 
+    def strike_from(self, at: int, change: Change) -> None:
+        """Let `change` answer the `at`-th request from now on, and all after it."""
+        self._from = (len(self.answers) + at, change)
+
     def strike_all(self, change: Change | None) -> None:
         """Let `change` answer every request; None ends it."""
         self._always = change
 
     def handle(self, request: Request) -> Response:
         with self._lock:
-            change = self._strikes.get(len(self.answers)) or self._always
+            at = len(self.answers)
+            change = self._strikes.get(at) or self._always
+            if self._from is not None and at >= self._from[0]:
+                change = self._from[1]
             if change is None:
                 response = self.inner.handle(request)
             else:
@@ -152,11 +166,40 @@ class Bench:
 
     source: str
     account: Account
-    world: World
     server: server.RunningServer
-    face: Tampered
+    group: World = field(default_factory=small_world)  # all firms
     slept: list[float] = field(default_factory=list)
     tokens: TokenStore = field(default_factory=LastingTokens)
+
+    @property
+    def face(self) -> Tampered:
+        """The hand between the connector and the vendor's face."""
+        face = self.server.backend.face(self.source)  # type: ignore[attr-defined]
+        assert isinstance(face, Tampered)
+        return face
+
+    @property
+    def world(self) -> World:
+        """The firm of the group that this source serves."""
+        return self.group.branch(self.face.inner.branch)
+
+    def renew(
+        self, *, now: datetime | None = None, group: World | None = None, **options: Any
+    ) -> Bench:
+        """As if just made, with these options, on the same port."""
+        self.group = group or small_world()
+        fresh = Options(
+            now=now or self.group.now, tokens={self.source: CANARY}, **options
+        )
+        vars(self.server.options).update(vars(fresh))
+        self.server.clear_faults()
+        self.server.requests.clear()
+        backend: Any = self.server.backend
+        backend._world, backend._faces = self.group, {}
+        self.account = accounts()[self.source]
+        self.slept = []
+        self.tokens = LastingTokens()
+        return self
 
     def connection(self, **changed: Any) -> ConnectionInfo:
         """A connection to the simulator with every field the connector asks for."""
@@ -224,7 +267,7 @@ def records_of(batches: Iterable[Batch]) -> Rows:
     return found
 
 
-def keyed(stream: Stream, rows: Rows) -> dict[str, Record]:
+def keyed(stream: Stream, rows: Iterable[Record]) -> dict[str, Record]:
     """Records by key; AssertionError when a key comes twice."""
     found = {stream.record_key(row): row for row in rows}
     assert len(found) == len(rows), f"{stream.name}: keys are not unique"
@@ -345,21 +388,57 @@ class Warehouse:
         return "\n".join(found)
 
 
-@contextmanager
-def bench(source: str, *, now: Any = None, **options: Any) -> Iterator[Bench]:
-    """A running simulator of one source with the canary as its token."""
-    world = small_world()
-    given = Options(now=now or world.now, tokens={source: CANARY}, **options)
-    made: list[Tampered] = []
+_idle: dict[str, list[Bench]] = {}
 
+
+def take(source: str, **options: Any) -> Bench:
+    """A running simulator of one source with the canary as its token, all new."""
+    idle = _idle.setdefault(source, [])
+    made = idle.pop() if idle else _start(source)
+    return made.renew(**options)
+
+
+def give_back(bench: Bench) -> None:
+    """Let the next test have it, if it still runs."""
+    if bench.server.is_running:
+        _idle[bench.source].append(bench)
+
+
+def _start(source: str) -> Bench:
     def face(world: World, options: Options) -> Face:
-        module = __import__(f"connectors.{source}.simulator", fromlist=["Simulator"])
-        made.append(Tampered(module.Simulator(world, options)))
-        return made[-1]
+        return Tampered(simulator_of(source).Simulator(world, options))
 
-    running = server.start(world, options=given, faces={source: face})
-    try:
-        running.backend.face(source)  # type: ignore[attr-defined]
-        yield Bench(source, accounts()[source], world, running, made[0])
-    finally:
-        running.stop()
+    world = small_world()
+    running = server.start(world, options=Options(world.now), faces={source: face})
+    return Bench(source, accounts()[source], running)
+
+
+def simulator_of(source: str) -> Any:
+    """The module of a source's simulator."""
+    return import_module(f"connectors.{source}.simulator")
+
+
+@cache
+def truth(case: Case) -> Truth:
+    """What a quiet read of a stream gives (the last five days), made only once."""
+    bench = take(case.source)
+    rows = bench.read(case.stream)
+    found = Truth(tuple(rows), bench.requests)
+    give_back(bench)
+    return found
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The rows of a quiet read, and how many requests it took."""
+
+    rows: tuple[Record, ...]
+    requests: int
+
+
+def few(count: int, most: int) -> list[int]:
+    """At most so many of the numbers below `count`, the first and last ones in."""
+    if count <= most:
+        return list(range(count))
+    middle = [round(i * (count - 1) / (most - 1)) for i in range(most)]
+    return sorted(set(middle))

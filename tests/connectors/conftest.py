@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.setup import LOGIN_ROLES, setup
-from tests.connectors.bench import Warehouse, bench
+from tests.connectors.bench import Warehouse, give_back, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,17 +27,16 @@ def _demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def on_bench() -> Iterator[Callable[..., Bench]]:
-    """Start a simulator of a source; all are stopped after the test."""
-    open_ones = []
+    """A running simulator of a source, as good as new for each call."""
+    taken = []
 
     def start(source: str, **options: object) -> Bench:
-        context = bench(source, **options)  # type: ignore[arg-type]
-        open_ones.append(context)
-        return context.__enter__()
+        taken.append(take(source, **options))
+        return taken[-1]
 
     yield start
-    for context in open_ones:
-        context.__exit__(None, None, None)
+    for bench in taken:
+        give_back(bench)
 
 
 @pytest.fixture(scope="module")

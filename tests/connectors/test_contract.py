@@ -6,17 +6,18 @@ add here.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connectors.base import registry
+from connectors.base import redaction, registry
 from connectors.base.errors import (
     ConfigError,
     ConnectorError,
@@ -30,15 +31,18 @@ from tests.connectors.bench import (
     Case,
     accounts,
     cases,
+    few,
+    group,
     keyed,
     one_per_source,
     records_of,
+    truth,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from tests.connectors.bench import Ask, Bench, OnBench, Rows
+    from tests.connectors.bench import Ask, Bench, OnBench, Record, Rows
 
     Change = Callable[[Bench, Request, Ask], Response]
 
@@ -48,7 +52,7 @@ entity_streams = pytest.mark.parametrize("case", cases("entity"), ids=str)
 every_source = pytest.mark.parametrize("case", one_per_source(), ids=lambda c: c.source)
 
 
-def same(left: Rows, right: Rows, case: Case) -> bool:
+def same(left: Iterable[Record], right: Iterable[Record], case: Case) -> bool:
     """Equal records, whatever their order."""
     return keyed(case.stream, left) == keyed(case.stream, right)
 
@@ -58,21 +62,54 @@ def test_every_registered_source_is_tried_here() -> None:
     assert set(registry.names()) <= set(accounts()), "add it to simulator/sources.yml"
 
 
+# -- what is declared --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", registry.names())
+def test_streams_are_declared_without_contradiction(source: str) -> None:
+    cls = registry.connector_class(source)
+    streams = (
+        cls.streams_of(accounts()[source]) if source in accounts() else cls.streams
+    )
+    names = [stream.name for stream in streams]
+    assert names and len(set(names)) == len(names)
+    for stream in streams:
+        declared = [each.name for each in stream.fields]
+        assert len(set(declared)) == len(declared), stream.name
+        used = {*stream.key, *stream.required_fields}
+        used |= {stream.amount_field, stream.date_field} - {None}
+        assert stream.key and used <= set(declared), stream.name
+        assert re.fullmatch("[a-z][a-z0-9_]*", stream.name)
+        assert len(f"{source}__{stream.name}") <= 55
+        assert (stream.kind == "window") == bool(stream.restate_days), stream.name
+        if stream.kind == "window":
+            assert stream.date_field or stream.date_of, stream.name
+        for each in stream.fields:
+            assert (each.field_class == "contact") == bool(each.contact_kind)
+    hung = {name for pairs in cls.dependants.values() for name, _ in pairs}
+    assert hung | set(cls.dependants) <= set(names)
+
+
+@every_source
+def test_a_stream_nobody_declared_is_named(case: Case) -> None:
+    cls = registry.connector_class(case.source)
+    with pytest.raises(ConfigError, match=rf"nosuch.*{case.stream.name}"):
+        cls.stream("nosuch", accounts()[case.source])
+
+
 # -- what a record is --------------------------------------------------------------
 
 
 @every_stream
-def test_keys_are_there_and_unique(case: Case, on_bench: OnBench) -> None:
-    rows = on_bench(case.source).read(case.stream)
+def test_keys_are_there_and_unique(case: Case) -> None:
+    rows = truth(case).rows
     assert rows, "the small company has nothing for this stream"
     keyed(case.stream, rows)
 
 
 @every_stream
-def test_values_are_json_and_every_field_is_declared(
-    case: Case, on_bench: OnBench
-) -> None:
-    rows = on_bench(case.source).read(case.stream)
+def test_values_are_json_and_every_field_is_declared(case: Case) -> None:
+    rows = truth(case).rows
     declared = {each.name for each in case.stream.fields}
     sent = {name for row in rows for name in row}
     assert sent <= declared, "these would be sealed"
@@ -82,17 +119,15 @@ def test_values_are_json_and_every_field_is_declared(
 
 
 @every_stream
-def test_every_declared_field_is_seen_at_least_once(
-    case: Case, on_bench: OnBench
-) -> None:
-    rows = on_bench(case.source).read(case.stream)
+def test_every_declared_field_is_seen_at_least_once(case: Case) -> None:
+    rows = truth(case).rows
     sent = {name for row in rows for name in row}
     assert {each.name for each in case.stream.fields} - sent == set()
 
 
 @every_stream
-def test_long_ids_stay_whole(case: Case, on_bench: OnBench) -> None:
-    for row in on_bench(case.source).read(case.stream):
+def test_long_ids_stay_whole(case: Case) -> None:
+    for row in truth(case).rows:
         for name in case.stream.key:
             assert not isinstance(row[name], float)
         for name, value in row.items():
@@ -105,7 +140,7 @@ def test_long_ids_stay_whole(case: Case, on_bench: OnBench) -> None:
 @every_stream
 def test_reading_twice_gives_the_same_rows(case: Case, on_bench: OnBench) -> None:
     bench = on_bench(case.source)
-    assert same(bench.read(case.stream), bench.read(case.stream), case)
+    assert same(bench.read(case.stream), truth(case).rows, case)
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -113,9 +148,21 @@ def test_reading_twice_gives_the_same_rows(case: Case, on_bench: OnBench) -> Non
 def test_small_pages_hold_the_same_rows(
     case: Case, size: int, on_bench: OnBench
 ) -> None:
-    truth = on_bench(case.source).read(case.stream)
     bench = on_bench(case.source, page_size=size)
-    assert same(bench.read(case.stream), truth, case)
+    if size == 1 and case.stream.kind == "window":
+        # a request for each row: a day will do
+        day = bench.window(1)
+        alone = [
+            row
+            for row in truth(case).rows
+            if bench.connector().record_date(case.stream, row) == day.date_from
+        ]
+        assert same(bench.read(case.stream, day), alone, case)
+    elif size == 1 and len(truth(case).rows) > 150:
+        bench = on_bench(case.source, page_size=len(truth(case).rows) // 50)
+        assert same(bench.read(case.stream), truth(case).rows, case)
+    else:
+        assert same(bench.read(case.stream), truth(case).rows, case)
 
 
 @window_streams
@@ -146,6 +193,40 @@ def test_a_day_without_rows_is_an_empty_answer(case: Case, on_bench: OnBench) ->
     assert bench.read(case.stream, window) == []
 
 
+@pytest.mark.parametrize(
+    ("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)], ids=str
+)
+@window_streams
+def test_days_of_23_and_25_hours_have_each_row_once(
+    case: Case, day: date, hours: int, on_bench: OnBench
+) -> None:
+    """An account in Berlin, around the days on which its clocks are set."""
+    zone = "Europe/Berlin"
+    company = group(day + timedelta(days=3))
+    bench = on_bench(case.source, group=company, time_zone=zone)
+    if bench.face.inner.zone_reason:
+        pytest.skip(bench.face.inner.zone_reason)
+    berlin = bench.account.model_copy(update={"time_zone": zone})
+    start, end = company.start_date - timedelta(days=2), day + timedelta(days=3)
+    edges = [start, *(day + timedelta(days=n) for n in (-1, 0, 1, 2)), end]
+    rows: Rows = []
+    for edge, following in itertools.pairwise(edges):
+        window = Window(edge, following, zone)
+        connector = bench.connector(berlin)
+        found = bench.read(case.stream, window, connector=connector)
+        days = {connector.record_date(case.stream, row) for row in found}
+        assert days <= set(window.days)
+        if edge == day:
+            assert (window.end_at - window.start_at) == timedelta(hours=hours)
+            assert found
+        rows += found
+    moscow = on_bench(case.source, group=company)
+    whole = Window(start, end, moscow.account.time_zone)
+    assert set(keyed(case.stream, rows)) == set(
+        keyed(case.stream, moscow.read(case.stream, whole))
+    )
+
+
 @entity_streams
 def test_from_its_cursor_a_read_brings_what_came_later(
     case: Case, on_bench: OnBench
@@ -163,15 +244,19 @@ def test_from_its_cursor_a_read_brings_what_came_later(
     known = keyed(case.stream, before)
     assert 0 < len(fresh) < len(whole), "the cursor spares nothing"
     merged = known | keyed(case.stream, fresh)
-    # what changes only because something else went is the sweep's business
-    hangs = {
+    hangs = _hanging(case)
+    assert {key: _without(merged[key], hangs) for key in whole} == {
+        key: _without(row, hangs) for key, row in whole.items()
+    }
+
+
+def _hanging(case: Case) -> set[str]:
+    """Fields that change only because something else went: the sweep's business."""
+    return {
         name
         for dependants in registry.connector_class(case.source).dependants.values()
         for stream, name in dependants
         if stream == case.stream.name
-    }
-    assert {key: _without(merged[key], hangs) for key in whole} == {
-        key: _without(row, hangs) for key, row in whole.items()
     }
 
 
@@ -256,11 +341,9 @@ def _retry_after(kind: str) -> dict[str, str]:
 @every_source
 def test_429_is_waited_out(case: Case, kind: str, on_bench: OnBench) -> None:
     bench = on_bench(case.source)
-    truth = bench.read(case.stream)
-    bench.slept.clear()
     busy = json_response({"message": "busy"}, 429, _retry_after(kind))
     bench.face.strike(0, lambda request, ask: busy)
-    assert same(bench.read(case.stream), truth, case)
+    assert same(bench.read(case.stream), truth(case).rows, case)
     most = bench.connector().client.limits.retry_after_most
     waits = [pause for pause in bench.slept if pause >= 0.5]
     assert waits, "asked again at once"
@@ -272,14 +355,13 @@ def test_429_is_waited_out(case: Case, kind: str, on_bench: OnBench) -> None:
 @every_stream
 def test_a_failing_server_is_asked_again(case: Case, on_bench: OnBench) -> None:
     bench = on_bench(case.source)
-    truth = bench.read(case.stream)
     for fault in (
         {"kind": "status", "status": 500},
         {"kind": "status", "status": 503, "retry_after": 3},
         {"kind": "reset"},
     ):
         bench.server.inject(**fault)
-        assert same(bench.read(case.stream), truth, case), fault
+        assert same(bench.read(case.stream), truth(case).rows, case), fault
         assert bench.server.faults() == []
 
 
@@ -300,13 +382,16 @@ def test_a_server_that_stays_down_fails_within_its_budget(
 def test_a_wrong_token_is_one_request_and_a_clear_error(
     case: Case, on_bench: OnBench
 ) -> None:
+    """Of whatever the connection holds, each secret in it is wrong."""
     bench = on_bench(case.source)
     wrong = "wrong-token-6c1e"
-    connector = bench.connector(password=wrong)
+    extra = dict.fromkeys(bench.connection().extra, wrong)
+    connector = bench.connector(password=wrong, extra=extra)
     with pytest.raises(FatalError) as caught:
         bench.read(case.stream, connector=connector)
     assert bench.requests == 1
     assert bench.account.conn_id in str(caught.value)
+    assert registry.connector_class(case.source).if_refused in str(caught.value)
     assert wrong not in str(caught.value)
     with pytest.raises(FatalError):
         connector.check()
@@ -314,27 +399,86 @@ def test_a_wrong_token_is_one_request_and_a_clear_error(
 
 
 @every_source
-def test_a_token_that_runs_out_half_way_ends_the_read(
+def test_a_token_withdrawn_half_way_ends_the_read(
     case: Case, on_bench: OnBench
 ) -> None:
-    bench = on_bench(case.source)
-    truth = bench.read(case.stream)
-    total = bench.requests
+    """Neither it nor a renewed one is taken: one clear error and no further call."""
     refused = 0
-    for number in range(total):
+    for number in few(_requests(case, on_bench), 6):
         bench = on_bench(case.source)
         bench.server.inject(kind="token", skip=number, times=1000)
         try:
             rows = bench.read(case.stream)
-        except FatalError:
+        except FatalError as error:
             refused += 1
-            # one more, at most: to give back what was ordered
-            assert bench.requests <= number + 2, "asked on after the refusal"
+            assert bench.account.conn_id in str(error)
+            # two more, at most: to renew it, and to give back what was ordered
+            assert bench.requests <= number + 2 + _renews(bench), "asked on"
         else:
-            assert same(rows, truth, case)
+            assert same(rows, truth(case).rows, case)
         bench.server.clear_faults()
-        assert same(bench.read(case.stream), truth, case)
+        assert same(bench.read(case.stream), truth(case).rows, case)
     assert refused
+
+
+@every_stream
+def test_a_token_that_runs_out_is_renewed_once_and_no_page_is_lost(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source, page_size=_page_size(case))
+    if not _renews(bench):
+        pytest.skip("the token of this source does not run out")
+    bench.read(case.stream)
+    total, issued = bench.requests, _issued(bench)
+    assert issued == 1
+    for number in few(total - 1, 6):
+        bench = on_bench(case.source, page_size=_page_size(case))
+        # the first request fetches the token
+        bench.server.inject(kind="token", skip=number + 1)
+        assert same(bench.read(case.stream), truth(case).rows, case)
+        assert bench.server.faults() == [], "the fault never struck"
+        assert _issued(bench) == 2
+        assert bench.requests == total + 2, "one renewal, one request again"
+
+
+@every_source
+def test_two_connectors_share_one_token(case: Case, on_bench: OnBench) -> None:
+    bench = on_bench(case.source)
+    if not _renews(bench):
+        pytest.skip("the token of this source does not run out")
+    first, second = bench.connector(), bench.connector()
+    for connector in (first, second, first):
+        bench.read(case.stream, connector=connector)
+    assert _issued(bench) == 1
+    bench.face.inner.desk.expire()  # type: ignore[union-attr]
+    for connector in (first, second, first):
+        assert same(
+            bench.read(case.stream, connector=connector), truth(case).rows, case
+        )
+    assert _issued(bench) == 2
+
+
+def _renews(bench: Bench) -> bool:
+    """Does this source fetch its access token?"""
+    connector = registry.connector_class(bench.source)
+    return connector.token_request(bench.account, bench.connection(), None) is not None
+
+
+def _issued(bench: Bench) -> int:
+    desk = bench.face.inner.desk
+    assert desk is not None, "the simulator needs a TokenDesk"
+    return desk.issued
+
+
+def _requests(case: Case, on_bench: OnBench) -> int:
+    bench = on_bench(case.source)
+    bench.read(case.stream)
+    return bench.requests
+
+
+def _page_size(case: Case) -> int:
+    """So small that there are about five pages."""
+    return max(len(truth(case).rows) // 5, 1)
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "gzip"])
@@ -342,14 +486,12 @@ def test_a_token_that_runs_out_half_way_ends_the_read(
 def test_a_cut_body_is_never_taken_for_a_whole_one(
     case: Case, framing: str, on_bench: OnBench
 ) -> None:
-    bench = on_bench(case.source)
-    truth = bench.read(case.stream)
-    for skip in {0, bench.requests // 2, bench.requests - 1}:
+    for skip in few(truth(case).requests, 3):
         for keep in (0.0, 0.5, 0.99):
             bench = on_bench(case.source)
             cut = {"kind": "truncate", "framing": framing, "keep": keep}
             bench.server.inject(**cut, skip=skip)
-            assert same(bench.read(case.stream), truth, case)
+            assert same(bench.read(case.stream), truth(case).rows, case)
             assert bench.server.faults() == [], "the fault never struck"
     bench = on_bench(case.source)
     bench.server.inject(**cut, times=1000)
@@ -357,23 +499,32 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(
         bench.read(case.stream)
 
 
-def _struck(case: Case, on_bench: OnBench, change: Change, most: int = 12) -> int:
+def _struck(
+    case: Case, on_bench: OnBench, change: Change, most: int = 6, *, on: bool = False
+) -> int:
     """Let each answer in turn go wrong: every read gives the truth or fails.
 
-    Pages are small here, so that there are several. Returns how many reads failed.
+    `on`: all answers after it, too. Pages are small here, so that there are several.
+    Returns how many reads failed.
     """
-    bench = on_bench(case.source, page_size=20)
-    truth = bench.read(case.stream)
+    size = _page_size(case)
+    bench = on_bench(case.source, page_size=size)
+    bench.read(case.stream)
+    total = bench.requests
     failed = 0
-    for number in range(min(bench.requests, most)):
-        fresh = on_bench(case.source, page_size=20)
-        fresh.face.strike(number, partial(change, fresh))
+    for number in few(total, most):
+        fresh = on_bench(case.source, page_size=size)
+        strike = fresh.face.strike_from if on else fresh.face.strike
+        strike(number, partial(change, fresh))
         try:
             rows = fresh.read(case.stream)
         except ConnectorError:
             failed += 1
-            continue
-        assert same(rows, truth, case), f"answer {number}: a silent difference"
+        else:
+            message = f"answer {number}: a silent difference"
+            assert same(rows, truth(case).rows, case), message
+        # a report that is never ready is asked for as long as its budget lasts
+        assert fresh.requests <= total + 1500, "no end to it"
     return failed
 
 
@@ -419,6 +570,90 @@ def test_a_page_that_comes_twice_gives_the_truth_or_a_failure(
         return bench.face.answers[-1] if bench.face.answers else ask(request)
 
     _struck(case, on_bench, again)
+
+
+@every_stream
+def test_a_page_that_comes_for_ever_ends_in_a_failure(
+    case: Case, on_bench: OnBench
+) -> None:
+    """From answer k on it is always answer k - 1: its rows, and its cursor."""
+
+    def again(bench: Bench, request: Request, ask: Ask) -> Response:
+        return bench.face.answers[-1] if bench.face.answers else ask(request)
+
+    _struck(case, on_bench, again, on=True)
+
+
+@every_stream
+def test_rows_that_move_while_pages_are_read_are_neither_lost_nor_doubled(
+    case: Case, on_bench: OnBench
+) -> None:
+    """Between two pages three days go by: what was there all the time is read once.
+
+    An entity stream may leave what changed meanwhile to the next read, whose cursor
+    must then bring it.
+    """
+    size = _page_size(case)
+    late = on_bench(case.source, page_size=size)
+    end = late.world.now
+    early = end - timedelta(days=3)
+    window = late.window(5, end=early.date()) if case.stream.kind == "window" else None
+    after = keyed(case.stream, late.read(case.stream, window))
+    first = on_bench(case.source, page_size=size, now=early)
+    before = keyed(case.stream, first.read(case.stream, window))
+
+    def later(bench: Bench, request: Request, ask: Ask) -> Response:
+        bench.server.set_now(end)
+        return ask(request)
+
+    for number in few(first.requests, 6):
+        bench = on_bench(case.source, page_size=size, now=early)
+        bench.face.strike(number, partial(later, bench))
+        connector = bench.connector()
+        try:
+            rows = keyed(
+                case.stream, bench.read(case.stream, window, connector=connector)
+            )
+        except ConnectorError:
+            continue
+        for key, row in rows.items():
+            assert row in (before.get(key), after.get(key)), f"answer {number}"
+        if case.stream.kind != "entity":
+            kept = before.keys() & after.keys()
+            assert kept <= rows.keys(), f"answer {number}: lost"
+            continue
+        cursor = connector.next_cursor(case.stream, None, early)
+        bench.server.set_now(end)
+        rows |= keyed(case.stream, bench.read(case.stream, cursor=cursor))
+        hangs = _hanging(case)
+        for key, row in after.items():
+            assert key in rows, f"answer {number}: lost"
+            assert _without(rows[key], hangs) == _without(row, hangs)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": 17, "message": "internal"}},
+        {"error": "internal", "error_description": "try again later"},
+        {"errors": [{"code": 17, "message": "internal"}]},
+        {"status": "error", "message": "internal"},
+        [{"error": {"code": 17, "message": "internal", "status": "INTERNAL"}}],
+    ],
+    ids=lambda body: json.dumps(body)[:24],
+)
+@every_stream
+def test_an_error_under_200_is_no_empty_answer(
+    case: Case, body: Any, on_bench: OnBench
+) -> None:
+    def wrong(bench: Bench, request: Request, ask: Ask) -> Response:
+        return json_response(body)
+
+    _struck(case, on_bench, wrong, most=3)
+    bench = on_bench(case.source)
+    bench.face.strike_all(partial(wrong, bench))
+    with pytest.raises(ConnectorError):
+        bench.read(case.stream)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null"], ids=repr)
@@ -485,7 +720,7 @@ def test_each_missing_connection_field_is_named_before_any_request(
 ) -> None:
     bench = on_bench(case.source)
     cls = registry.connector_class(case.source)
-    names = {*cls.Secrets, *cls.connection_help}
+    names = set(cls.connection_needs(bench.connection()))
     assert names
     for name in names:
         changed: dict[str, Any] = {name: ""}
@@ -545,6 +780,28 @@ def test_check_proves_the_connection_with_few_requests(
 
 
 # -- secrets ---------------------------------------------------------------------------
+
+
+@every_source
+def test_every_secret_of_the_connection_is_masked(
+    case: Case, on_bench: OnBench
+) -> None:
+    bench = on_bench(case.source)
+    unheard = {name: f"unheard-of-{name}-5b1f" for name in bench.connection().extra}
+    bench.connector(password="unheard-of-password-5b1f", extra=unheard)
+    cls = registry.connector_class(case.source)
+    named = {*cls.connection_needs(bench.connection()), *cls.Secrets}
+    secret = re.compile(r"token|secret|passw|key|code", re.IGNORECASE)
+    shown = [
+        name
+        for name in named
+        if secret.search(name.removeprefix("extra."))
+        and redaction.mask(
+            value := unheard.get(name.removeprefix("extra."), f"unheard-of-{name}-5b1f")
+        )
+        == value
+    ]
+    assert shown == [], "name it in Secrets"
 
 
 def _chain(error: BaseException | None) -> list[str]:

@@ -58,8 +58,12 @@ def test_describe_counts(capsys):
 
 def test_truth_is_written(capsys, tmp_path):
     assert main(["truth", "--out", str(tmp_path), *WORLD]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 6
-    assert json.loads((tmp_path / "totals.json").read_text("utf-8"))["sales"] == 15
+    assert len(capsys.readouterr().out.splitlines()) == 3 * 6 + 1
+    told = json.loads((tmp_path / "msk" / "totals.json").read_text("utf-8"))
+    assert told["sales"] == 15
+    group = json.loads((tmp_path / "group.json").read_text("utf-8"))
+    assert group["totals"]["sales"] > 15
+    assert set(group["sources"]) >= {"yandex_direct", "comagic", "files"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from simulator import truth
 from simulator.truth import accuracy, linkable, owners
-from simulator.world import default_now, moscow_day
+from simulator.world import BRANCHES, default_now, moscow_day
 
 
 def test_spend_is_the_api_s_spend_to_the_kopeck(usual):
@@ -176,17 +176,16 @@ def test_shared_phones_and_switchboards_join_nobody(usual):
 
 def test_export_can_be_read_back(small, tmp_path):
     written = truth.export(small, tmp_path / "out")
-    assert {path.name for path in written} == {
-        "persons.csv",
-        "spend.csv",
-        "sales.csv",
-        "channels.csv",
-        "keywords.csv",
-        "totals.json",
+    names = {"persons.csv", "spend.csv", "sales.csv", "channels.csv", "keywords.csv"}
+    assert {str(path.relative_to(tmp_path / "out")) for path in written} == {
+        "group.json",
+        *(f"{firm}/{name}" for firm in BRANCHES for name in {*names, "totals.json"}),
     }
-    with (tmp_path / "out" / "spend.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "out" / "msk" / "spend.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         rows = list(csv.DictReader(file))
-    content = json.loads((tmp_path / "out" / "totals.json").read_text("utf-8"))
+    content = json.loads((tmp_path / "out" / "msk" / "totals.json").read_text("utf-8"))
     assert sum(int(row["cost_kopecks"]) for row in rows) == content["cost_kopecks"]
     assert {row["campaign_name"] for row in rows} <= {c.name for c in small.campaigns}
 

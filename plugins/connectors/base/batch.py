@@ -22,15 +22,31 @@ _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "0": "\0"}
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that the connector could not make a record of: a dead letter.
+
+    `reason` names places and columns, never values; `payload` is the row as it came.
+    With `record_key` the row that has this key stays as it was; without one nothing is
+    taken for gone in this load, because anything may have been in it.
+    """
+
+    reason: str
+    payload: bytes
+    record_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JsonBatch:
     """Records as dictionaries of JSON values; a number too big for float stays int.
 
     `warnings` are what a person should know of this answer (sampled, thresholded):
-    each distinct text becomes one row of ops.warnings.
+    each distinct text becomes one row of ops.warnings. `refused` are rows that are no
+    records.
     """
 
     records: list[Record]
     warnings: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

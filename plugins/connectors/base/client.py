@@ -38,6 +38,7 @@ from connectors.base.errors import (
     TokenExpired,
 )
 from connectors.base.limits import Limits, RateLimiter, shared_limiter
+from connectors.base.recording import Exchange
 from connectors.base.redaction import excerpt, mask
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class ApiClient:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"{name}: {base_url!r} is no http(s) address")
         self.name = name
+        # sees each good answer: see `recording`
+        self.observer: Callable[[Exchange], None] | None = None
         self.limits = limits or Limits()
         self._base_url = base_url.rstrip("/")
         self._fixed = auth if isinstance(auth, Auth) else None
@@ -186,6 +189,7 @@ class ApiClient:
             ) as r:
                 answer = self._read_small(label, r)
             self._raise_for(answer, expect)
+            self._show(method, path, params, json, answer)
             return answer
 
         signed = self._signed(once)
@@ -220,6 +224,7 @@ class ApiClient:
                 if r.status_code != 200 or "json" in kind or "html" in kind:
                     answer = self._read_small(label, r)
                     self._raise_for(answer, "any" if r.status_code != 200 else expect)
+                    self._show(method, path, params, json, answer)
                     return Download(
                         answer.status, answer.headers, None, 0, answer.framed
                     )
@@ -231,7 +236,12 @@ class ApiClient:
                     raise RetriableError(
                         f"{label}: the answer declares no length, so it may be cut"
                     )
-                return self._spool(label, r, expect)
+                download = self._spool(label, r, expect)
+                if self.observer is not None:
+                    body = b"".join(download.blocks())
+                    whole = Answer(200, r.headers, body, download.framed, label)
+                    self._show(method, path, params, json, whole)
+                return download
 
         return self._again(label, self._signed(once))
 
@@ -269,6 +279,28 @@ class ApiClient:
             waited += pause
 
     # -- inside ---------------------------------------------------------------------
+
+    def _show(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        json: Any,
+        answer: Answer,
+    ) -> None:
+        """Show a good answer to whoever records."""
+        if self.observer is not None:
+            self.observer(
+                Exchange(
+                    method,
+                    path,
+                    dict(params or {}),
+                    json,
+                    answer.status,
+                    dict(answer.headers),
+                    answer.body,
+                )
+            )
 
     def _signed(self, once: Callable[[Auth], T]) -> Callable[[], T]:
         """One request as a call of its own; a refused token is renewed for it once."""
@@ -503,7 +535,9 @@ class ApiClient:
             )
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RetriableError),
+            retry=tenacity.retry_if_exception(
+                lambda e: isinstance(e, RetriableError) and not e.is_spent
+            ),
             wait=wait,
             stop=stop,
             sleep=self._sleep,
@@ -516,7 +550,9 @@ class ApiClient:
         error = last.exception()
         asked = error.retry_after if isinstance(error, RetriableError) else None
         raise RetriableError(
-            f"{error} (gave up after {last.attempt_number} tries)", retry_after=asked
+            f"{error} (gave up after {last.attempt_number} tries)",
+            retry_after=asked,
+            is_spent=True,
         )
 
 

@@ -20,7 +20,7 @@ from connectors.base.sources import Account
 from connectors.base.stream import Field, Stream, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from connectors.base.batch import Batch
 
@@ -93,6 +93,12 @@ class Connector(ABC):
         """How requests prove who we are; default: a bearer token in `password`."""
         del account
         return Auth(headers={"Authorization": f"Bearer {connection.password}"})
+
+    @classmethod
+    def needs_connection(cls, account: Account) -> bool:
+        """Is there anybody to connect to? Not for files on this machine."""
+        del account
+        return True
 
     @classmethod
     def connection_needs(cls, connection: ConnectionInfo) -> Mapping[str, str]:
@@ -218,6 +224,17 @@ class Connector(ABC):
 
         Raises FatalError, whose text says what to do.
         """
+
+    def scrub(
+        self, stream: Stream, body: bytes, default: Callable[[bytes], bytes]
+    ) -> bytes:
+        """A body without the people in it, in the same shape, for `record`.
+
+        `default` knows JSON objects and tables with a header by their declared fields;
+        overridden where cells have no names. Raises ParseError for another shape.
+        """
+        del stream
+        return default(body)
 
     # -- what every connector has ------------------------------------------------
 

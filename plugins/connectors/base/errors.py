@@ -19,12 +19,20 @@ class ConnectorError(Exception):
 class RetriableError(ConnectorError):
     """May go well a little later: the client retries it, then lets it out.
 
-    `retry_after` is what the vendor asked us to wait, in seconds, if it did.
+    `retry_after` is what the vendor asked us to wait, in seconds, if it did. `is_spent`:
+    tried again often enough already, by whoever raised it.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        is_spent: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_spent = is_spent
 
 
 class FatalError(ConnectorError):

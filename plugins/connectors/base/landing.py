@@ -152,7 +152,13 @@ def land(
                     load.rows_read = shaper.rows_read
                     writer.write(piece)
         load.rows_read = shaper.rows_read
-        _judge_dead_letters(shaper, stream)
+        if not stream.by_people:
+            _judge_dead_letters(shaper, stream)
+        elif shaper.rows_dead:
+            said[
+                f"{shaper.rows_dead} of {shaper.rows_read} rows were refused: "
+                "ops.dead_letters names each with its line, column and reason"
+            ] = None
         duplicates, repeated = writer.merge()
         control = control_total() if callable(control_total) else control_total
         total = None if stream.amount_field is None else shaper.amount_total - repeated

@@ -150,6 +150,9 @@ class Shaper:
     def pieces(self, batch: Batch) -> Iterator[Piece]:
         """The batch's rows; raises ParseError when a column of the contract is missing."""
         if isinstance(batch, JsonBatch):
+            for each in batch.refused:
+                self.rows_read += 1
+                self._bury(_Dead(each.reason, each.record_key), each.payload)
             for start in range(0, len(batch.records), RECORDS):
                 piece = Piece()
                 self._records(batch.records[start : start + RECORDS], piece)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -48,7 +49,7 @@ __all__ = [
 GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105
 # A token is renewed this long before it ends (seconds), or at nine tenths of its life.
 EARLY = 300.0
-_PUBLIC = {"grant_type", "client_id", "scope", "redirect_uri", "response_type"}
+_HIDDEN = re.compile(r"token|secret|passw|assertion|code|key", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class TokenRequest:
     def secrets(self) -> list[str]:
         """The values in it that nobody may see."""
         sent = {**(self.form or {}), **(self.json or {})}
-        hidden = [str(value) for name, value in sent.items() if name not in _PUBLIC]
+        hidden = [str(value) for name, value in sent.items() if _HIDDEN.search(name)]
         return [*hidden, *self.headers.values()]
 
 
@@ -142,10 +143,8 @@ def service_account_request(
     )
     if isinstance(key, str):
         register(key)
-        try:
+        with suppress(orjson.JSONDecodeError):  # the error would hold the text
             key = orjson.loads(key)
-        except orjson.JSONDecodeError:
-            raise ConfigError(wrong) from None
     if not isinstance(key, dict):
         raise ConfigError(wrong)
     email, private_key = key.get("client_email"), key.get("private_key")
@@ -191,12 +190,13 @@ def service_account_request(
 class Renewal:
     """A renewal under its lock: what is kept now, and where the new token goes.
 
-    `interrupted`: when an earlier renewal began that never came to its end.
+    `begin` is called before the vendor is asked; what it gives is added to the error
+    if the vendor refuses (a sentence that begins with a space, or nothing).
     """
 
     token: Token | None
     save: Callable[[Token], None]
-    interrupted: str | None = None
+    begin: Callable[[], str] = str
 
 
 class TokenStore(ABC):
@@ -326,7 +326,7 @@ class Credentials:
                     "the next one must be kept in the warehouse: set "
                     "THROUGHLINE_LOADER_PASSWORD and run `python -m pipeline setup`"
                 )
-            token = self._ask(request, renewal.interrupted)
+            token = self._ask(request, renewal.begin())
             if token.refresh_token is None and refresh is not None:
                 token = Token(
                     token.access_token, token.expires_at, refresh, token.renew_at
@@ -335,15 +335,15 @@ class Credentials:
             renewal.save(token)
             return token
 
-    def _ask(self, request: TokenRequest, interrupted: str | None) -> Token:
+    def _ask(self, request: TokenRequest, note: str) -> Token:
         try:
-            return self._ask_once(request, interrupted)
+            return self._ask_once(request, note)
         except TokenRefused:
             if request.otherwise is None:
                 raise
-            return self._ask_once(request.otherwise, interrupted)
+            return self._ask_once(request.otherwise, note)
 
-    def _ask_once(self, request: TokenRequest, interrupted: str | None) -> Token:
+    def _ask_once(self, request: TokenRequest, note: str) -> Token:
         register(*request.secrets())
         base_url, path = self._address(request.url)
         headers = {"Accept": "application/json", **request.headers}
@@ -367,17 +367,10 @@ class Credentials:
                 client.request("POST", path, data=data, headers=headers)
             )
         except FatalError as refused:
-            was = ""
-            if interrupted:
-                was = (
-                    f" An earlier renewal, begun at {interrupted}, was cut off: the "
-                    "refresh token it was given may be lost, and then only a new "
-                    "authorisation helps."
-                )
             error = TokenRefused(
                 f"{refused}: the token could not be renewed; "
                 f"{self._connector.if_refused} "
-                f"(connection {self._connection.conn_id}).{was}"
+                f"(connection {self._connection.conn_id}).{note}"
             )
         raise error
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from connectors.base import connection as connections
-from connectors.base import settings
+from connectors.base import settings, token_store
 from connectors.base.client import ApiClient
+from connectors.base.connection import ConnectionInfo
 from connectors.base.errors import ConfigError
-from connectors.base.oauth import Credentials, MemoryTokens
+from connectors.base.oauth import Credentials
 from connectors.base.redaction import register
 
 if TYPE_CHECKING:
     from connectors.base.client import Auth
-    from connectors.base.connection import ConnectionInfo
     from connectors.base.connector import Connector
     from connectors.base.oauth import TokenStore
     from connectors.base.sources import Account
@@ -78,12 +78,15 @@ def build(
     """A ready connector of an account; makes no request.
 
     `connection` stands in for the configured one; `tokens` is where access tokens that
-    run out are kept (default: `default_store`); `client_options` go to
+    run out are kept (default: `token_store.default_store`); `client_options` go to
     ApiClient (`sleep` in tests, `limits` to be less patient). Raises ConfigError, one
     line naming the field and the fix.
     """
     cls = connector_class(account.source)
     validate_settings(account)
+    if not cls.needs_connection(account):
+        nowhere = ApiClient("https://localhost", name=str(account))
+        return cls(account, ConnectionInfo(account.conn_id), nowhere)
     if connection is None:
         connection = connections.get(account.source, account.account)
     for name, what in cls.connection_needs(connection).items():
@@ -114,7 +117,7 @@ def build(
             cls,
             account,
             connection,
-            tokens or default_store(),
+            tokens or token_store.default_store(),
             is_own_address=is_own_address,
             **timing,
         )
@@ -127,8 +130,3 @@ def build(
         **{"limits": cls.limits_of(account), **client_options},
     )
     return cls(account, connection, client)
-
-
-def default_store() -> TokenStore:
-    """The warehouse when this process knows its password, else memory."""
-    return MemoryTokens()

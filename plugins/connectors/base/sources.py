@@ -14,6 +14,9 @@ from connectors.base import connection, settings
 from connectors.base.errors import ConfigError
 
 _NAME = re.compile(r"[a-z0-9_]+")
+# Roles whose sources share the names of their accounts: deals of two CRMs, calls of two
+# trackers meet in one table, where (account, id) is the key.
+SOLITARY = frozenset({"crm", "calls", "analytics"})
 
 
 def _known_zone(value: str) -> str:
@@ -155,6 +158,7 @@ def load_sources(path: Path | str | None = None) -> Sources:
     except ValidationError as error:
         raise ConfigError(f"{file}: {explain(error, content)}") from None
     seen: set[str] = set()
+    taken: dict[tuple[str, str], str] = {}
     for index, account in enumerate(sources.sources):
         where = f"{file}: sources[{index}] ({account})"
         if account.source not in registry.names():
@@ -166,6 +170,14 @@ def load_sources(path: Path | str | None = None) -> Sources:
             raise ConfigError(f"{where}: account appears twice, give each its own name")
         seen.add(str(account))
         registry.validate_settings(account, where)
+        role = registry.connector_class(account.source).role
+        other = taken.setdefault((role, account.account), account.source)
+        if role in SOLITARY and other != account.source:
+            raise ConfigError(
+                f"{where}: account {account.account!r} is also the name of an account of "
+                f"{other}; give one of the two another name, since records of both meet "
+                "in the same tables"
+            )
     return sources
 
 

@@ -129,6 +129,8 @@ class Stream:
     `restate_days`: how far back the vendor corrects, read again each run;
     `history_days`: how far back the first read goes (civil days of the account);
     `amount_field`: the money that loads sum up, in the account's currency.
+    `by_people`: rows are typed by hand, so what cannot be read is listed among the dead
+    letters and said in a warning, and never fails the load.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Stream:
     required_fields: tuple[str, ...] = ()
     large_records: bool = False
     append_only: bool = False
+    by_people: bool = False
 
     def record_key(self, record: Mapping[str, Any]) -> str:
         r"""The key fields joined by "|"; a "|" or "\" inside is escaped by "\".

@@ -1,4 +1,4 @@
-"""Bitrix24 CRM: leads, deals, contacts, dictionaries and the history of stages."""
+"""Bitrix24 CRM: leads, deals, contacts, goods, invoices and the history of stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connectors.base.batch import Batch, JsonBatch, Record
 from connectors.base.connector import Account, Auth, ConnectionInfo, Connector, Limits
 from connectors.base.errors import ConnectorError, ParseError
 from connectors.base.stream import Stream, Window, from_json
-from connectors.bitrix24 import batches, errors, lists, streams
+from connectors.bitrix24 import errors, lists, records, streams
 from connectors.bitrix24.custom_fields import CustomFields
 
 if TYPE_CHECKING:
@@ -104,17 +104,22 @@ class Bitrix24(Connector):
             yield from self._history(stream, cursor)
         elif stream.name in lists.DICTIONARIES:
             yield from lists.whole(self.client, stream)
+        elif stream.name == streams.DEAL_PRODUCTS.name:
+            deals = lists.only(streams.DEALS, "ID")
+            for some in self._rows(deals, cursor, stream):
+                ids = [str(row["ID"]) for row in some]
+                yield JsonBatch(lists.products(self.client, ids))
         else:
-            deals = lists.only(streams.DEALS, "ID", "CONTACT_ID")
-            for some in lists.by_id(self.client, deals):
-                found = batches.contacts_of_deals(self.client, some)
-                if records := lists.records(stream, {"result": {"result": found}}):
-                    yield JsonBatch(records)
+            for rows in lists.everything(self.client, stream):
+                yield JsonBatch(rows)
 
     def keys(self, stream: Stream) -> Iterator[list[str]]:
-        """Ids of all live objects, 50 at a time."""
-        for rows in lists.by_id(self.client, lists.only(stream, "ID")):
-            yield [str(row["ID"]) for row in rows]
+        """Ids of all live objects; goods are kept by deal."""
+        has_goods = stream.name == streams.DEAL_PRODUCTS.name
+        of = streams.DEALS if has_goods else stream
+        key = of.key[0]
+        for rows in lists.everything(self.client, lists.only(of, key)):
+            yield [str(row[key]) for row in rows]
 
     def next_cursor(
         self, stream: Stream, cursor: str | None, started_at: datetime
@@ -141,7 +146,7 @@ class Bitrix24(Connector):
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
         """Records of a recorded crm.*.list, crm.*.get or batch answer; or ParseError."""
-        return lists.records(stream, from_json(body))
+        return records.records(stream, from_json(body))
 
     def check(self) -> list[str]:
         """Ask for the deals' fields: proves the webhook and the mapped fields.
@@ -158,22 +163,35 @@ class Bitrix24(Connector):
 
     def _changed(self, stream: Stream, cursor: str | None) -> Iterator[Batch]:
         stream = self.settings.fields.declared_in(stream)
-
-        def until_now(first: Record) -> Record:
-            now = self._read_at[stream.name] = lists.clock(stream, first, cursor)
-            # Whole seconds on both sides: the running second belongs to this read.
-            return {"<DATE_MODIFY": (now + timedelta(seconds=1)).isoformat()}
-
-        since = {">=DATE_MODIFY": cursor} if cursor else {}
-        for rows in lists.by_id(self.client, stream, since, then=until_now):
+        for rows in self._rows(stream, cursor, stream):
             if stream.name == streams.DEALS.name:
                 self.settings.fields.refuse_unknown(rows[0])
             yield JsonBatch(rows)
 
+    def _rows(
+        self, stream: Stream, cursor: str | None, read_for: Stream
+    ) -> Iterator[list[Record]]:
+        """Rows of a list of objects changed since the cursor, or all of them."""
+        changed = lists.OBJECTS[stream.name].changed
+
+        def until_now(first: Record) -> Record:
+            now = self._read_at[read_for.name] = lists.clock(read_for, first, cursor)
+            # Whole seconds on both sides: the running second belongs to this read.
+            return {f"<{changed}": (now + timedelta(seconds=1)).isoformat()}
+
+        if cursor is None:
+            return lists.everything(self.client, stream, first=until_now)
+        since = {f">={changed}": cursor}
+        return lists.by_id(self.client, stream, since, then=until_now)
+
     def _history(self, stream: Stream, cursor: str | None) -> Iterator[Batch]:
+        if cursor is None:
+            found = lists.everything(self.client, stream)
+        else:
+            after = max(int(cursor) - lists.HISTORY_OVERLAP, 0)
+            found = lists.by_id(self.client, stream, after=after)
         last = int(cursor or 0)
-        first = max(last - lists.HISTORY_OVERLAP, 0)
-        for rows in lists.by_id(self.client, stream, after=first):
-            last = max(last, int(rows[-1]["ID"]))
+        for rows in found:
+            last = max(last, *(int(row["ID"]) for row in rows))
             self._last_id[stream.name] = str(last)
             yield JsonBatch(rows)

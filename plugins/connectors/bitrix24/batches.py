@@ -1,60 +1,77 @@
 """Bitrix24's `batch`: up to 50 commands in one request, none of whose answers is lost.
 
-PHP writes an empty map as `[]`; under load an answer, or a part of it, stays out.
+PHP writes an empty map as `[]`; under load an answer, or a part of it, stays out. A
+batch is one request to the portal's bucket, so that a whole list read in batches takes
+a fortieth of the requests (and of the time) that its pages would.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from connectors.base.errors import FatalError, ParseError
 from connectors.bitrix24.errors import PASSING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from connectors.base.batch import Record
     from connectors.base.client import ApiClient
 
+COMMANDS = 50  # in one batch, by the vendor
 ASK_AGAIN = 2.0  # seconds between tries of commands that a batch lost
 ASK_BUDGET = 60.0
 DEAL = "deal_"  # names of commands must not be numbers: errors would lose them
 
 
-def contacts_of_deals(client: ApiClient, deals: list[Record]) -> Record:
-    """Contacts of at most 50 deals (ID, CONTACT_ID) by command, `deal_<id>`.
+@dataclass(frozen=True)
+class Found:
+    """What commands were answered, by their names; `time` is that of the last answer.
 
-    A deal deleted meanwhile is left out; one with a CONTACT_ID cannot have none. Raises
-    as `send` does.
+    `totals` are of the lists that were counted.
     """
-    method = "crm.deal.contact.items.get"
-    commands = {f"{DEAL}{deal['ID']}": f"{method}?id={deal['ID']}" for deal in deals}
-    not_empty = {
-        f"{DEAL}{deal['ID']}"
-        for deal in deals
-        if deal.get("CONTACT_ID") not in (None, "", "0", 0)
-    }
-    return send(client, commands, not_empty)
+
+    results: Record
+    totals: Record
+    time: Record
 
 
-def send(client: ApiClient, commands: dict[str, str], not_empty: set[str]) -> Record:
+def command(method: str, params: Mapping[str, Any]) -> str:
+    """A call as a batch has it: the method and PHP's way of writing its parameters."""
+    pairs = [f"{name}={quote(str(value))}" for name, value in _flat(params)]
+    return f"{method}?{'&'.join(pairs)}"
+
+
+def send(
+    client: ApiClient,
+    commands: dict[str, str],
+    is_whole: Callable[[str, Any, Any], bool],
+) -> Found:
     """Results by command; one refused with "Not found" is left out.
 
-    A command without an answer, or with an empty one where it cannot be, is sent
-    again. Raises FatalError for another refusal, RetriableError when answers are
-    still missing after ASK_BUDGET seconds, ParseError for another shape.
+    A command without an answer, or with one that `is_whole` (name, result, total) does
+    not believe, is sent again. Raises FatalError for another refusal, RetriableError
+    when answers are still missing after ASK_BUDGET seconds, ParseError for another
+    shape.
     """
-    found: Record = {}
+    found = Found({}, {}, {})
     left = dict(commands)
 
     def ask() -> int:
         content = client.post("batch", {"halt": 0, "cmd": left}).json()
-        results, errors = parts(
-            content.get("result") if isinstance(content, dict) else None
-        )
+        content = content if isinstance(content, dict) else {}
+        result = content.get("result")
+        results, errors = parts(result)
+        totals = _by_command(result, "result_total") if isinstance(result, dict) else {}
+        found.time.update(content.get("time") or {})
         if strange := [key for key in (*results, *errors) if key not in left]:
             raise ParseError(f"batch: answers that were not asked for: {strange}")
         for key, result in results.items():
-            if result or key not in not_empty:
-                found[key] = result
+            if is_whole(key, result, totals.get(key)):
+                found.results[key] = result
+                found.totals[key] = totals.get(key)
                 del left[key]
         for key, error in errors.items():
             said = error if isinstance(error, dict) else {}
@@ -93,3 +110,18 @@ def _by_command(result: Record, name: str) -> Record:
             f"batch: {name} came without the commands' names: {len(part)} entries"
         )
     return part
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """`filter[>ID]=5`, `select[0]=ID`: nested parameters as PHP's."""
+    if isinstance(value, dict):
+        items = [(quote(str(key)), each) for key, each in value.items()]
+    elif isinstance(value, list):
+        items = [(str(at), each) for at, each in enumerate(value)]
+    else:
+        return [(name, value)]
+    return [
+        pair
+        for key, each in items
+        for pair in _flat(each, f"{name}[{key}]" if name else key)
+    ]

@@ -1,8 +1,9 @@
-"""Bitrix24's lists: objects and histories by id, dictionaries whole, and their rows."""
+"""Bitrix24's lists: changes by id, whole lists in batches, dictionaries page by page."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ from connectors.base import paging
 from connectors.base.batch import JsonBatch
 from connectors.base.errors import FatalError, ParseError, RetriableError
 from connectors.base.paging import Page
-from connectors.base.stream import fields, objects
+from connectors.base.stream import fields
 from connectors.bitrix24 import batches
+from connectors.bitrix24.records import records, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,21 +23,36 @@ if TYPE_CHECKING:
     from connectors.base.stream import Stream
 
 PAGE = 50  # fixed by the vendor
+ROOM = 40  # rows expected in a range of ids, so that few ranges overflow a page
 HISTORY_OVERLAP = 50  # ids read again: a row may become visible after a later one
 
-OBJECTS = {
-    "leads": "crm.lead.list",
-    "deals": "crm.deal.list",
-    "contacts": "crm.contact.list",
-}
-HISTORIES = {"lead_stage_history": 1, "deal_stage_history": 2}
-"""Stream -> entityTypeId of crm.stagehistory.list."""
 
+@dataclass(frozen=True)
+class List:
+    """How one stream is listed: its method, the names of its id and of its change."""
+
+    method: str
+    changed: str = "DATE_MODIFY"
+    key: str = "ID"
+    params: Record = field(default_factory=dict)
+
+
+OBJECTS = {
+    "leads": List("crm.lead.list"),
+    "deals": List("crm.deal.list"),
+    "contacts": List("crm.contact.list"),
+    "invoices": List("crm.item.list", "updatedTime", "id", {"entityTypeId": 31}),
+}
+HISTORIES = {
+    "lead_stage_history": List("crm.stagehistory.list", params={"entityTypeId": 1}),
+    "deal_stage_history": List("crm.stagehistory.list", params={"entityTypeId": 2}),
+}
+_LINKS = List("crm.item.list", "updatedTime", "id", {"entityTypeId": 2})
+_LISTS = {**OBJECTS, **HISTORIES, "deal_contacts": _LINKS}
 DICTIONARIES: dict[str, tuple[str, Record]] = {
     "statuses": ("crm.status.list", {"order": {"ID": "ASC"}}),
     "deal_categories": ("crm.category.list", {"entityTypeId": 2}),
 }
-_INSIDE = {"deal_categories": "categories", **dict.fromkeys(HISTORIES, "items")}
 
 
 def only(stream: Stream, *names: str) -> Stream:
@@ -78,27 +95,19 @@ def by_id(
     more follows. So a page that is not full is followed by a counted request for
     what lies after it: under load the portal has answered with empty lists.
     """
-    if stream.name in HISTORIES:
-        method = "crm.stagehistory.list"
-        params: Record = {"entityTypeId": HISTORIES[stream.name]}
-    else:
-        method = OBJECTS[stream.name]
-        params = {"select": [field.name for field in stream.fields]}
+    listed = _LISTS[stream.name]
+    method, key = listed.method, listed.key
     last, counted, bounds = after, False, None
     while True:
         request = {
-            **params,
-            "order": {"ID": "ASC"},
-            "filter": {**(conditions or {}), **(bounds or {}), ">ID": last},
+            **_asked(stream),
+            "filter": {**(conditions or {}), **(bounds or {}), f">{key}": last},
             "start": 0 if counted else -1,
         }
         content = client.post(method, request).json()
         rows = records(stream, content)
         bounds = then(content) if bounds is None else bounds
-        for row in rows:
-            if int(row["ID"]) <= last:
-                raise ParseError(f"{method}: id {row['ID']} came after {last}")
-            last = int(row["ID"])
+        last = _grown(method, [row[key] for row in rows], last)
         if rows:
             yield rows
         total, more = content.get("total"), content.get("next") is not None
@@ -112,6 +121,111 @@ def by_id(
             )
         else:
             counted = True
+
+
+def everything(
+    client: ApiClient,
+    stream: Stream,
+    *,
+    first: Callable[[Record], object] = lambda answer: None,
+) -> Iterator[list[Record]]:
+    """All rows, in ranges of ids, 50 ranges a request; each range is counted.
+
+    `first` is shown the answer that came first (its `time`). A range whose rows do
+    not come to its total is asked again; one with more rows than a page goes on after
+    the last. What is added meanwhile has a higher id, and comes with the next read.
+    Raises as `batches.send` does.
+    """
+    listed = _LISTS[stream.name]
+    key, asked = listed.key, _asked(stream)
+
+    def call(after: int | None, upto: int | None, order: str = "ASC") -> str:
+        bounds = {f">{key}": after, f"<={key}": upto}
+        conditions = {name: at for name, at in bounds.items() if at is not None}
+        given = {**asked, "order": {key: order}, "filter": conditions, "start": 0}
+        return batches.command(listed.method, given)
+
+    def is_whole(_: str, result: Any, total: Any) -> bool:
+        return type(total) is int and bool(rows_of(stream, result)) == (total > 0)
+
+    ends = batches.send(
+        client,
+        {"lowest": call(None, None), "highest": call(None, None, "DESC")},
+        is_whole,
+    )
+    first({"time": ends.time})
+    total = ends.totals["highest"]
+    if not total:
+        return
+    lowest, highest = (
+        int(rows_of(stream, ends.results[name])[0][key])
+        for name in ("lowest", "highest")
+    )
+    step = max((highest - lowest + 1) * ROOM // total, 1)
+    left = deque(
+        (after, min(after + step, highest))
+        for after in range(lowest - 1, highest, step)
+    )
+    while left:
+        some = {
+            f"after_{after}_to_{upto}": (after, upto)
+            for after, upto in (
+                left.popleft() for _ in range(min(len(left), batches.COMMANDS))
+            )
+        }
+        calls = {name: call(*bounds) for name, bounds in some.items()}
+        found = batches.send(client, calls, is_whole)
+        for name, result in found.results.items():
+            after, upto = some[name]
+            ids = [row[key] for row in rows_of(stream, result)]
+            last = _grown(listed.method, ids, after)
+            if last > upto:
+                raise ParseError(f"{listed.method}: id {last} came, asked to {upto}")
+            if len(ids) < found.totals[name]:
+                left.appendleft((last, upto))
+            if ids:
+                yield records(stream, {"result": result})
+
+
+def products(client: ApiClient, deals: list[str]) -> list[Record]:
+    """The goods of at most 50 deals, a record for each deal that is still there."""
+    method = "crm.item.productrow.list"
+    found: dict[str, list[Any]] = {deal: [] for deal in deals}
+    extras: dict[str, Record] = {}
+    left = dict.fromkeys(deals, 0)
+
+    def is_whole(_: str, result: Any, total: Any) -> bool:
+        rows = result.get("productRows") if isinstance(result, dict) else []
+        return type(total) is int and bool(rows) == (total > 0)
+
+    while left:
+        calls = {}
+        for deal, last in left.items():
+            owner = {"=ownerType": "D", "=ownerId": deal, ">id": last}
+            asked = {"filter": owner, "order": {"id": "ASC"}, "start": 0}
+            calls[f"{batches.DEAL}{deal}"] = batches.command(method, asked)
+        answered = batches.send(client, calls, is_whole)
+        asked_for, left = left, {}
+        for deal, last in asked_for.items():
+            name = f"{batches.DEAL}{deal}"
+            if name not in answered.results:
+                del found[deal]  # deleted meanwhile
+                continue
+            result = answered.results[name]
+            if not isinstance(result, dict):
+                continue  # PHP's empty map: this deal has no goods
+            rows = result.get("productRows")
+            if not isinstance(rows, list):
+                raise ParseError(f"{method}: the answer has no productRows")
+            extras[deal] = {k: v for k, v in result.items() if k != "productRows"}
+            last = _grown(method, [row.get("id") for row in rows], last)
+            found[deal] += rows
+            if len(rows) < answered.totals[name]:
+                left[deal] = last
+    return [
+        {**extras.get(deal, {}), "DEAL_ID": deal, "productRows": rows}
+        for deal, rows in found.items()
+    ]
 
 
 def clock(stream: Stream, content: Record, since: str | None) -> datetime:
@@ -132,47 +246,20 @@ def clock(stream: Stream, content: Record, since: str | None) -> datetime:
     return now
 
 
-def records(stream: Stream, content: Any) -> list[Record]:
-    """The records of one answer of crm.*.list, crm.*.get or batch.
-
-    Raises ParseError for another shape, and for an answer of which a part failed.
-    """
-    if not isinstance(content, dict) or "result" not in content:
-        raise ParseError(f"{stream.name}: the answer has no `result`")
-    rows = objects(stream, _rows(stream, content["result"]), stream.name)
-    for row in rows:
-        if "ID" in stream.key and not str(row["ID"]).isdecimal():
-            raise ParseError(f"{stream.name}: ID {row['ID']!r} is not a number")
-    return rows
+def _asked(stream: Stream) -> Record:
+    listed = _LISTS[stream.name]
+    asked: Record = {**listed.params, "order": {listed.key: "ASC"}}
+    if stream.name == "deal_contacts":
+        asked["select"] = ["id", "contactId", "contactIds"]
+    elif stream.name in OBJECTS:
+        asked["select"] = [each.name for each in stream.fields]
+    return asked
 
 
-def _rows(stream: Stream, result: Any) -> list[Any]:
-    inside = _INSIDE.get(stream.name)
-    if isinstance(result, dict):
-        if "result" in result:
-            return _rows_of_batch(stream, result)
-        if inside and isinstance(result.get(inside), list):
-            return list(result[inside])
-        if "item" in result or "items" in result:
-            raise ParseError(
-                f"{stream.name}: an answer of crm.item.*, whose names are camelCase; "
-                "this connector reads crm.lead.*, crm.deal.*, crm.contact.*"
-            )
-        if inside is None:
-            return [result]
-    if isinstance(result, list):
-        return result
-    raise ParseError(f"{stream.name}: `result` has another shape")
-
-
-def _rows_of_batch(stream: Stream, result: Record) -> list[Any]:
-    results, errors = batches.parts(result)
-    if errors:
-        raise ParseError(f"{stream.name}: in the batch failed: {', '.join(errors)}")
-    rows = []
-    for key, found in results.items():
-        for row in _rows(stream, found):
-            if stream.name == "deal_contacts" and isinstance(row, dict):
-                row["DEAL_ID"] = key.removeprefix(batches.DEAL)
-            rows.append(row)
-    return rows
+def _grown(method: str, ids: list[Any], last: int) -> int:
+    """The last of ids, each of which must be a number larger than the one before."""
+    for each in ids:
+        if not str(each).isdecimal() or int(each) <= last:
+            raise ParseError(f"{method}: id {each!r} came after {last}")
+        last = int(each)
+    return last

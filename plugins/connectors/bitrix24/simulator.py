@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from simulator.face import Options
-    from simulator.world import Contact, Deal, Lead, World
+    from simulator.world import (
+        Contact,
+        Deal,
+        DealContact,
+        DealProduct,
+        Invoice,
+        Lead,
+        World,
+    )
 
 Row = dict[str, Any]
 
@@ -31,12 +39,28 @@ PORTAL_ZONE = ZoneInfo("Europe/Moscow")
 USER_ID = "1"
 PAGE = 50
 BATCH = 50
+INVOICE_FUNNEL = 5
+_INVOICE_STAGES = (
+    ("N", "Новый", None),
+    ("S", "Отправлен клиенту", None),
+    ("P", "Оплачен", "S"),
+    ("D", "Не оплачен", "F"),
+)
 _PATH = re.compile(
     r"(?:/rest)?/(?P<user>\d+)/(?P<code>[^/]+)/(?P<method>[\w.]+?)(\.json)?"
 )
 _PREFIX = re.compile(r"(>=|<=|!@|!=|=%|%=|>|<|!|@|%|=)?(.+)", re.DOTALL)
 _MULTI = ("PHONE", "EMAIL", "WEB", "IM")
-_TIMES = {"DATE_CREATE", "DATE_MODIFY", "DATE_CLOSED", "MOVED_TIME", "CREATED_TIME"}
+_TIMES = {
+    "DATE_CREATE",
+    "DATE_MODIFY",
+    "DATE_CLOSED",
+    "MOVED_TIME",
+    "CREATED_TIME",
+    "createdTime",
+    "updatedTime",
+    "movedTime",
+}
 
 
 class MethodError(Exception):
@@ -169,6 +193,8 @@ class Simulator(Face):
             "crm.category.list": self._categories,
             "crm.stagehistory.list": self._history,
             "crm.deal.contact.items.get": self._deal_contacts,
+            "crm.item.list": self._items,
+            "crm.item.productrow.list": self._product_rows,
             "crm.deal.fields": lambda p: self._fields("deals"),
             "crm.lead.fields": lambda p: self._fields("leads"),
         }
@@ -212,6 +238,31 @@ class Simulator(Face):
             raise MethodError(400, 0, "Parameter 'entityTypeId' is not supported.")
         rows, envelope = self._page(self._table(table), params)
         return {"result": {"items": rows}, **envelope}
+
+    def _items(self, params: Row) -> Row:
+        table = {"2": "deal_items", "31": "invoices"}.get(
+            str(params.get("entityTypeId"))
+        )
+        if table is None:
+            raise MethodError(400, "NOT_FOUND", "Entity type is not found.")
+        rows, envelope = self._page(self._table(table), params)
+        select = _strings(params.get("select"), "select")
+        if select and "*" not in select:
+            kept = {"id", *select}
+            rows = [{k: v for k, v in row.items() if k in kept} for row in rows]
+        return {"result": {"items": rows}, **envelope}
+
+    def _product_rows(self, params: Row) -> Row:
+        conditions = params.get("filter") or {}
+        owner = str(conditions.get("=ownerId", ""))
+        if conditions.get("=ownerType") != "D" or not owner:
+            text = "Required filter fields are missing: =ownerType, =ownerId."
+            raise MethodError(400, "INVALID_ARG_VALUE", text)
+        goods = {row["_DEAL"]: row["rows"] for row in self._table("product_rows")}
+        if owner not in goods:
+            raise MethodError(400, "NOT_FOUND", "Not found.")
+        rows, envelope = self._page(goods[owner], params)
+        return {"result": {"productRows": rows}, **envelope}
 
     def _deal_contacts(self, params: Row) -> Row:
         wanted = str(params.get("id", params.get("ID", "")))
@@ -433,7 +484,96 @@ def _statuses(world: World) -> list[Row]:
         }
         for row in world.statuses
     ]
+    rows += [
+        {
+            "ID": str(900 + place),
+            "ENTITY_ID": f"SMART_INVOICE_STAGE_{INVOICE_FUNNEL}",
+            "STATUS_ID": f"DT31_{INVOICE_FUNNEL}:{letter}",
+            "NAME": name,
+            "NAME_INIT": name,
+            "SORT": str(place * 10),
+            "SYSTEM": "Y",
+            "CATEGORY_ID": str(INVOICE_FUNNEL),
+            "COLOR": "#39A8EF",
+            "SEMANTICS": semantics,
+            "EXTRA": {"SEMANTICS": words[semantics], "COLOR": "#39A8EF"},
+        }
+        for place, (letter, name, semantics) in enumerate(_INVOICE_STAGES, start=1)
+    ]
     return _by_id(rows)
+
+
+def _invoice(row: Invoice) -> Row:
+    letters = {"new": "N", "sent": "S", "paid": "P", "cancelled": "D"}
+    return {
+        "id": row.invoice_id,
+        "title": f"Счёт № {row.number}",
+        "accountNumber": row.number,
+        "categoryId": INVOICE_FUNNEL,
+        "stageId": f"DT31_{INVOICE_FUNNEL}:{letters[row.stage]}",
+        "opportunity": row.amount_kopecks / 100,
+        "currencyId": "RUB",
+        "parentId2": row.deal_id,
+        "contactId": 0,
+        "assignedById": int(USER_ID),
+        "begindate": _day(row.created_at.astimezone(PORTAL_ZONE).date()),
+        "closedate": _day(row.created_at.astimezone(PORTAL_ZONE).date()),
+        "createdTime": _moment(row.created_at),
+        "updatedTime": _moment(row.modified_at),
+        "movedTime": _moment(row.paid_at or row.modified_at),
+    }
+
+
+def _deal_items(world: World) -> list[Row]:
+    """Deals as crm.item.list has them: with all contacts, the primary one first."""
+    links: dict[int, list[DealContact]] = {}
+    for link in world.deal_contacts:
+        links.setdefault(link.deal_id, []).append(link)
+    return [
+        {
+            "id": deal.deal_id,
+            "title": deal.title,
+            "stageId": deal.stage_id,
+            "opportunity": deal.amount_kopecks / 100,
+            "contactId": deal.contact_id or 0,
+            "contactIds": [
+                link.contact_id
+                for link in sorted(
+                    links.get(deal.deal_id, ()),
+                    key=lambda x: (not x.is_primary, x.sort),
+                )
+            ],
+            "entityTypeId": 2,
+        }
+        for deal in sorted(world.deals, key=lambda deal: deal.deal_id)
+    ]
+
+
+def _goods(world: World) -> list[Row]:
+    """The lines of goods of every deal, by deal."""
+    lines: dict[int, list[Row]] = {deal.deal_id: [] for deal in world.deals}
+    for line in sorted(world.products, key=lambda line: line.row_id):
+        if line.deal_id in lines:
+            lines[line.deal_id].append(_product_row(line))
+    return [{"_DEAL": str(deal), "rows": rows} for deal, rows in lines.items()]
+
+
+def _product_row(row: DealProduct) -> Row:
+    return {
+        "id": row.row_id,
+        "ownerId": row.deal_id,
+        "ownerType": "D",
+        "productId": row.product_id,
+        "productName": row.name,
+        "price": row.price_kopecks / 100,
+        "priceExclusive": row.price_kopecks / 100,
+        "quantity": row.quantity,
+        "discountSum": 0,
+        "taxRate": None,
+        "taxIncluded": "N",
+        "measureName": "шт",
+        "sort": 10,
+    }
 
 
 def _categories(world: World) -> list[Row]:
@@ -472,6 +612,11 @@ _TABLES: dict[str, Callable[[World], list[Row]]] = {
     "statuses": _statuses,
     "categories": _categories,
     "deal_contacts": _links,
+    "deal_items": _deal_items,
+    "invoices": lambda world: sorted(
+        map(_invoice, world.invoices), key=lambda row: int(row["id"])
+    ),
+    "product_rows": _goods,
 }
 _LABELS = {
     "UF_CRM_MARGIN": "Маржа",
@@ -546,7 +691,8 @@ def _ordered(rows: list[Row], order: Mapping[str, Any]) -> list[Row]:
     """Rows in the asked order; they lie by ID, which is the common wish."""
     for name, direction in reversed(list(order.items())):
         down = str(direction).upper() == "DESC"
-        if name.upper() == "ID" and not down and len(order) == 1:
+        if name.upper() == "ID" and len(order) == 1:
+            rows = rows[::-1] if down else rows
             continue
         name_ = name
         rows = sorted(rows, key=lambda row: _value(name_, row.get(name_)), reverse=down)
@@ -560,9 +706,9 @@ def _matching(rows: list[Row], conditions: Mapping[str, Any]) -> Iterator[Row]:
         if match is None or (rows and match[2] not in rows[0]):
             continue  # the portal passes over a field it does not know
         operator, name = match[1] or "=", match[2]
-        if operator == ">" and name == "ID" and _is_by_id(rows):
-            first = bisect_right(rows, int(wanted), key=lambda row: int(row["ID"]))
-            rows = rows[first:]
+        if name in ("ID", "id") and operator in (">", "<=") and _is_by_id(rows, name):
+            place = bisect_right([int(row[name]) for row in rows], int(wanted))
+            rows = rows[place:] if operator == ">" else rows[:place]
             continue
         tests.append((name, operator, _wanted(name, wanted)))
     for row in rows:
@@ -570,8 +716,8 @@ def _matching(rows: list[Row], conditions: Mapping[str, Any]) -> Iterator[Row]:
             yield row
 
 
-def _is_by_id(rows: list[Row]) -> bool:
-    return len(rows) < 2 or int(rows[0]["ID"]) < int(rows[-1]["ID"])
+def _is_by_id(rows: list[Row], name: str) -> bool:
+    return len(rows) < 2 or int(rows[0][name]) < int(rows[-1][name])
 
 
 def _wanted(name: str, wanted: Any) -> Any:
@@ -655,3 +801,32 @@ def _as_php(part: Row, *, loses_keys: bool) -> Any:
 
 def _error(status: int, code: str, text: str) -> Response:
     return json_response({"error": code, "error_description": text}, status)
+
+
+def change_records(content: Any, change: Callable[[Row], None]) -> Any:
+    """Change each record of an answer, as the connector names its fields (for tests)."""
+    result = content.get("result") if isinstance(content, dict) else None
+    if isinstance(result, dict) and "result" in result:
+        parts = list((result["result"] or {}).values())
+    else:
+        parts = [result]
+    for part in parts:
+        if isinstance(part, dict) and "productRows" in part:
+            change(part)
+            continue
+        if isinstance(part, dict):
+            part = part.get("items") or part.get("categories") or []
+        for row in part if isinstance(part, list) else []:
+            if "contactIds" not in row:
+                change(row)
+                continue
+            record = {name: row.pop(own) for name, own in _LINK_NAMES.items()}
+            change(record)
+            own_names = _LINK_NAMES | {
+                name: name for name in record.keys() - _LINK_NAMES
+            }
+            row.update({own_names[name]: value for name, value in record.items()})
+    return content
+
+
+_LINK_NAMES = {"DEAL_ID": "id", "CONTACT_ID": "contactIds", "IS_PRIMARY": "contactId"}

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 from connectors.base.stream import Field, Stream, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
+
+
+def _day_of(name: str) -> Callable[[Mapping[str, Any], ZoneInfo], date]:
+    def day(record: Mapping[str, Any], zone: ZoneInfo) -> date:
+        return datetime.fromisoformat(str(record[name])).astimezone(zone).date()
+
+    return day
 
 
 def _entity(
@@ -25,10 +32,6 @@ def _entity(
     append_only: bool = False,
 ) -> Stream:
     """What has an ID; its day is that of the moment `dated`, in the account's zone."""
-
-    def day(record: Mapping[str, Any], zone: ZoneInfo) -> date:
-        return datetime.fromisoformat(str(record[dated])).astimezone(zone).date()
-
     return Stream(
         name=name,
         kind="entity",
@@ -36,7 +39,7 @@ def _entity(
         key=("ID",),
         fields=declared,
         date_field=dated,
-        date_of=day,
+        date_of=_day_of(dated),
         amount_field=amount,
         required_fields=("ID", *required, dated),
     )
@@ -62,7 +65,7 @@ LEADS = _entity("leads", *fields(
 DEALS = _entity("deals", *fields(
     "STAGE_ID", "STAGE_SEMANTIC_ID", "OPPORTUNITY", "CURRENCY_ID", "CLOSEDATE",
     "CLOSED", "DATE_CREATE", "DATE_MODIFY", "MOVED_TIME", "SOURCE_ID",
-    "IS_RETURN_CUSTOMER", *UTM, text=("TITLE",),
+    "IS_RETURN_CUSTOMER", *UTM,
     ids=("ID", "CATEGORY_ID", "LEAD_ID", "CONTACT_ID", "ASSIGNED_BY_ID"),
 ), required=("STAGE_ID", "OPPORTUNITY"), amount="OPPORTUNITY")
 CONTACTS = _entity("contacts", *fields(
@@ -77,8 +80,17 @@ LEAD_STAGE_HISTORY = _entity("lead_stage_history", *fields(
     ids=("ID", "OWNER_ID"),
 ), required=("OWNER_ID", "STATUS_ID"), dated="CREATED_TIME", append_only=True)
 DEAL_CONTACTS = _snapshot("deal_contacts", ("DEAL_ID", "CONTACT_ID"), "IS_PRIMARY", *fields(
-    "SORT", "IS_PRIMARY", ids=("DEAL_ID", "CONTACT_ID", "ROLE_ID"),
+    "SORT", "IS_PRIMARY", ids=("DEAL_ID", "CONTACT_ID"),
 ))
+DEAL_PRODUCTS = Stream("deal_products", "entity", ("DEAL_ID",), fields(
+    "productRows", ids=("DEAL_ID",),
+), required_fields=("DEAL_ID", "productRows"))
+INVOICES = Stream("invoices", "entity", ("id",), fields(
+    "accountNumber", "stageId", "opportunity", "currencyId", "begindate", "closedate",
+    "createdTime", "updatedTime", "movedTime",
+    ids=("id", "categoryId", "parentId2", "contactId", "assignedById"),
+), date_field="createdTime", date_of=_day_of("createdTime"), amount_field="opportunity",
+    required_fields=("id", "createdTime", "updatedTime", "stageId", "opportunity"))
 STATUSES = _snapshot("statuses", ("ENTITY_ID", "STATUS_ID"), "NAME", *fields(
     "NAME", "NAME_INIT", "SORT", "SYSTEM", "COLOR", "SEMANTICS", "EXTRA",
     ids=("ID", "ENTITY_ID", "STATUS_ID", "CATEGORY_ID"),
@@ -93,6 +105,8 @@ ALL = (
     DEALS,
     CONTACTS,
     DEAL_CONTACTS,
+    DEAL_PRODUCTS,
+    INVOICES,
     STATUSES,
     DEAL_CATEGORIES,
     DEAL_STAGE_HISTORY,

@@ -1,8 +1,9 @@
-"""The calls journal as Calltouch would give it for the simulated company.
+"""The journals as Calltouch would give them for the simulated company.
 
 Speaks `GET /calls-service/RestAPI/{siteId}/calls-diary/calls` in both of its shapes,
-with its limits, its help page for any other path, and its traps: several ways to say
-"nothing", and a 12-hour clock without AM or PM in `sessionDate`.
+`/{siteId}/orders-diary/orders` and `/requests`, with its limits, its help page for any
+other path, and its traps: several ways to say "nothing", months before days in one
+journal only, and a 12-hour clock without AM or PM in `sessionDate`.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from simulator.face import (
     json_response,
     text_response,
 )
-from simulator.world import MOSCOW, moscow_day
+from simulator.world import MOSCOW, moscow_day, roubles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.face import Options
-    from simulator.world import Call, World
+    from simulator.world import Call, Deal, Message, Visit, World
 
 LARGEST_PAGE = 1000
 REQUESTS_PER_SECOND = 5
 NOT_GIVEN = "<не указано>"
 NOT_FILLED = "<не заполнено>"
-_PATH = re.compile(r"/calls-service/RestAPI/(\d+)/calls-diary/calls/?")
+_PATH = re.compile(
+    r"/calls-service/RestAPI/(?:(\d+)/(calls-diary/calls|orders-diary/orders)|requests)/?"
+)
 _TRUE = {"1", "true"}
+_WRITTEN = {"%d/%m/%Y": "dd/mm/yyyy", "%m/%d/%Y": "mm/dd/yyyy"}
 _DEVICES = {"DESKTOP": "desktop", "MOBILE": "smartphone", "TABLET": "tablet"}
 
 
@@ -56,7 +62,7 @@ class Simulator(Face):
         self._limit = RateLimit(REQUESTS_PER_SECOND, seconds=1)
 
     def handle(self, request: Request) -> Response:
-        """One request to the journal; any other path leads to the help page."""
+        """One request to a journal; any other path leads to the help page."""
         path = _PATH.fullmatch(request.path)
         if path is None:
             if request.path.startswith("/support"):
@@ -69,8 +75,13 @@ class Simulator(Face):
                 raise ApiError(405, "Method Not Allowed")
             if request.param("clientApiId") != self.options.token("calltouch"):
                 return self.unauthorized(request)
-            if int(path[1]) != self.world.site_id:
-                raise ApiError(403, f"No access to site {path[1]}")
+            site = path[1] or request.param("siteId") or ""
+            if site != str(self.world.site_id):
+                raise ApiError(403, f"No access to site {site}")
+            if path[2] is None:
+                return json_response(self._requests(request))
+            if path[2] == "orders-diary/orders":
+                return json_response(self._orders(request))
             return json_response(self._journal(request))
         except ApiError as error:
             return error.response
@@ -84,15 +95,8 @@ class Simulator(Face):
             raise ApiError(429, "Too many requests", Retry_After="1")
 
     def _journal(self, request: Request) -> Any:
-        first = _day(request, "dateFrom")
-        last = _day(request, "dateTo")
-        if first > last:
-            raise ApiError(400, "dateFrom is later than dateTo")
-        flags = {
-            name
-            for name in request.query
-            if (request.param(name) or "").lower() in _TRUE
-        }
+        first, last = _days(request)
+        flags = _flags(request)
         calls = [
             call
             for call in self.view.calls
@@ -106,16 +110,131 @@ class Simulator(Face):
             if first != last:
                 raise ApiError(400, "Without page and limit dateFrom must equal dateTo")
             return [self._record(call, flags) for call in calls]
+        return self._page(request, calls, lambda call: self._record(call, flags))
+
+    def _requests(self, request: Request) -> Any:
+        """Always all of them, in one array; here months come before days."""
+        first, last = _days(request, "%m/%d/%Y")
+        flags = _flags(request)
+        return [
+            self._request(each, flags)
+            for each in self.view.messages
+            if each.kind == "request" and first <= moscow_day(each.at) <= last
+        ]
+
+    def _orders(self, request: Request) -> Any:
+        """Deals that the CRM's integration tied to a visit: by its call or its form."""
+        first, last = _days(request)
+        flags = _flags(request)
+        visits = (self.view.whole or self.view).visit_by_id
+        seen = {
+            lead.lead_id: visits.get(lead.visit_id or 0) for lead in self.view.leads
+        }
+        deals = [
+            deal
+            for deal in self.view.deals
+            if first <= moscow_day(deal.created_at) <= last
+            and seen.get(deal.lead_id or 0) is not None
+        ]
+        return self._page(
+            request,
+            deals,
+            lambda deal: self._order(deal, seen[deal.lead_id or 0], flags),
+        )
+
+    def _page(
+        self, request: Request, rows: list[Any], shown: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
         number = _whole(request, "page", 1)
         asked = _whole(request, "limit", LARGEST_PAGE)
         size = min(asked, self.options.rows_per_page("calltouch", LARGEST_PAGE))
         start = (number - 1) * size
         return {
             "page": number,
-            "pageTotal": max(1, -(-len(calls) // size)),
+            "pageTotal": max(1, -(-len(rows) // size)),
             "pageSize": size,
-            "recordsTotal": len(calls),
-            "records": [self._record(c, flags) for c in calls[start : start + size]],
+            "recordsTotal": len(rows),
+            "records": [shown(row) for row in rows[start : start + size]],
+        }
+
+    def _request(self, message: Message, flags: set[str]) -> dict[str, Any]:
+        site = urlsplit(self.world.site).hostname
+        visits = (self.view.whole or self.view).visit_by_id
+        visit = visits.get(message.visit_id or 0)
+        direct = None
+        if "withYandexDirect" in flags and visit and visit.direct_campaign_id:
+            direct = {
+                "campaignId": visit.direct_campaign_id,
+                "adGroupId": visit.direct_ad_group_id,
+                "adId": visit.direct_ad_id,
+                "criteriaId": visit.direct_keyword_id,
+            }
+        tags = [{"category": "", "type": "AUTO-PN", "names": ["заявка"]}]
+        return {
+            "requestId": message.message_id,
+            "requestNumber": None,
+            "date": int(message.at.timestamp() * 1000),
+            "dateStr": f"{message.at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "subject": "Заявка с сайта",
+            "requestUrl": message.url,
+            "requestType": "REQUEST",
+            "status": "processed" if message.manager else "new",
+            "manager": message.manager,
+            "uniqueRequest": True,
+            "targetRequest": bool(message.manager),
+            "uniqTargetRequest": bool(message.manager),
+            "hostname": site,
+            "siteId": self.world.site_id,
+            "comments": [{"commentId": 1, "comment": message.text}]
+            if message.text
+            else [],
+            "orders": [],
+            "order": None,
+            "ctClientId": 8 * 10**17 + visit.visit_id % 10**15 if visit else None,
+            "ctGlobalId": None,
+            "widgetInfo": None,
+            "customFields": None,
+            "RequestTags": tags if "withRequestTags" in flags else [],
+            "yandexDirect": direct,
+            "googleAdWords": None,
+            "mapVisits": None,
+            "dcm": None,
+            "client": {
+                "clientId": message.message_id % 10**6,
+                "fio": message.name or None,
+                "phones": [
+                    {"phoneNumber": phone, "phoneType": "MOBILE"}
+                    for phone in message.phones
+                ],
+                "contacts": [
+                    {"contactType": "EMAIL", "contactValue": email}
+                    for email in message.emails
+                ],
+            },
+            "session": _session(visit) if visit else None,
+        }
+
+    def _order(
+        self, deal: Deal, visit: Visit | None, flags: set[str]
+    ) -> dict[str, Any]:
+        stages = {each.status_id: each.name for each in self.view.statuses}
+        return {
+            "orderId": deal.deal_id + 3_000_000,
+            "orderNumber": str(deal.deal_id),
+            "orderName": deal.title,
+            "orderStatus": stages.get(deal.stage_id, deal.stage_id),
+            "funnel": "Продажи",
+            "service": "bitrix24",
+            "createdDate": f"{deal.created_at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "updatedDate": f"{deal.modified_at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "plannedAmount": roubles(deal.amount_kopecks),
+            "completedAmount": roubles(deal.amount_kopecks)
+            if deal.semantic == "S"
+            else None,
+            "orderTags": [] if "withOrdersTags" in flags else None,
+            "comments": [] if "withComments" in flags else None,
+            "siteId": self.world.site_id,
+            "session": _session(visit) if visit else None,
         }
 
     def _record(self, call: Call, flags: set[str]) -> dict[str, Any]:
@@ -214,6 +333,34 @@ class Simulator(Face):
         }
 
 
+def _session(visit: Visit) -> dict[str, Any]:
+    """The visit behind a request or a deal; `keywords` where a call has `keyword`."""
+    return {
+        "sessionId": visit.visit_id % 10**10,
+        "sessionDate": f"{visit.started_at.astimezone(MOSCOW):%d/%m/%Y %I:%M:%S}",
+        "keywords": visit.utm_term or NOT_GIVEN,
+        "city": visit.city,
+        "ip": f"192.0.2.{visit.visit_id % 250}",
+        "source": visit.utm_source or visit.search_engine or "(direct)",
+        "medium": visit.utm_medium or visit.traffic_source or "(none)",
+        "ref": visit.referer or None,
+        "url": visit.start_url,
+        "utmSource": visit.utm_source or NOT_GIVEN,
+        "utmMedium": visit.utm_medium or NOT_GIVEN,
+        "utmCampaign": visit.utm_campaign or NOT_GIVEN,
+        "utmContent": visit.utm_content or NOT_GIVEN,
+        "utmTerm": visit.utm_term or NOT_GIVEN,
+        "guaClientId": _google_id(visit.client_id),
+        "yaClientId": visit.client_id,
+        "attribution": 1,
+        "ctGlobalId": None,
+        "browser": "Chrome",
+        "device": _DEVICES.get(visit.device, visit.device),
+        "os": None,
+        "additionalTags": [],
+    }
+
+
 def _tags(call: Call) -> list[dict[str, Any]]:
     kinds = [("AUTO-PN", list(call.tags))]
     if call.callback:
@@ -230,12 +377,26 @@ def _google_id(client_id: str | None) -> str | None:
     return f"{number}.{client_id[:10]}"
 
 
-def _day(request: Request, name: str) -> date:
+def _days(request: Request, pattern: str = "%d/%m/%Y") -> tuple[date, date]:
+    first = _day(request, "dateFrom", pattern)
+    last = _day(request, "dateTo", pattern)
+    if first > last:
+        raise ApiError(400, "dateFrom is later than dateTo")
+    return first, last
+
+
+def _flags(request: Request) -> set[str]:
+    return {
+        name for name in request.query if (request.param(name) or "").lower() in _TRUE
+    }
+
+
+def _day(request: Request, name: str, pattern: str) -> date:
     text = request.param(name) or ""
     try:
-        return datetime.strptime(text, "%d/%m/%Y").date()  # noqa: DTZ007 - a civil day
+        return datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a civil day
     except ValueError:
-        raise ApiError(400, f"{name} must be dd/mm/yyyy") from None
+        raise ApiError(400, f"{name} must be {_WRITTEN[pattern]}") from None
 
 
 def _whole(request: Request, name: str, most: int) -> int:

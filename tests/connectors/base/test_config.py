@@ -299,3 +299,23 @@ def test_a_wrong_token_key_is_named(monkeypatch, value):
 def test_the_token_key(monkeypatch):
     monkeypatch.setenv("THROUGHLINE_TOKEN_KEY", "3:" + "0f" * 32)
     assert settings.token_key() == ("3", b"\x0f" * 32)
+
+
+def test_accounts_of_one_role_need_names_of_their_own(write, monkeypatch):
+    one = GOOD["sources"][0]
+    crm = {**one, "source": "bitrix24", "settings": {}}
+    load_sources(write({**GOOD, "sources": [one, crm]}))
+    monkeypatch.setattr(registry.connector_class("bitrix24"), "role", "calls")
+    with pytest.raises(
+        ConfigError, match=r"bitrix24/main.*calltouch.*another name"
+    ) as e:
+        load_sources(write({**GOOD, "sources": [one, crm]}))
+    assert "'main'" in one_line(e)
+    load_sources(write({**GOOD, "sources": [one, {**crm, "account": "spb"}]}))
+
+
+def test_every_connector_says_what_it_is_in_the_company():
+    for name in registry.names():
+        assert registry.connector_class(name).role in {
+            "ads", "analytics", "calls", "crm", "sheet", "files",
+        }  # fmt: skip

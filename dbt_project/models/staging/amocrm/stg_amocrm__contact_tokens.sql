@@ -1,0 +1,44 @@
+with
+
+contacts as (
+
+    select * from {{ ref('stg_amocrm__contacts') }}
+
+),
+
+phones as (
+
+    select
+        account_id,
+        contact_id,
+        name_token,
+        created_at,
+        'phone' as kind,
+        jsonb_array_elements_text(phones) as token
+    from contacts
+
+),
+
+emails as (
+
+    select
+        account_id,
+        contact_id,
+        name_token,
+        created_at,
+        'email' as kind,
+        jsonb_array_elements_text(emails) as token
+    from contacts
+
+),
+
+tokens as (
+
+    -- one contact may show one number twice
+    select * from phones
+    union
+    select * from emails
+
+)
+
+select * from tokens

@@ -1,0 +1,89 @@
+{{ staged_by_load('meta_ads', 'ad_insights') }}
+
+with
+
+landed as (
+
+    select * from {{ source('meta_ads', 'ad_insights') }}
+    where {{ rows_of_this_build() }}
+
+),
+
+accounts as (
+
+    select * from {{ source('ops', 'accounts') }}
+    where source = 'meta_ads'
+
+),
+
+cells as (
+
+    select
+        landed.account_id,
+        landed.record_key,
+        landed.load_id,
+        accounts.currency_code,
+        accounts.vat_included,
+        {{ cell('campaign_id') }} as campaign_id,
+        {{ cell('adset_id') }} as ad_group_id,
+        {{ cell('ad_id') }} as ad_id,
+        {{ cell('campaign_name') }} as campaign_name,
+        {{ cell('adset_name') }} as ad_group_name,
+        {{ cell('ad_name') }} as ad_name,
+        {{ cell('publisher_platform') }} as publisher_platform,
+        {{ cell('impressions') }} as impressions,
+        {{ cell('clicks') }} as clicks,
+        {{ cell('inline_link_clicks') }} as link_clicks,
+        {{ cell('spend') }} as spend_amount,
+        {{ cell('date_start') }} as spend_date,
+        landed.record -> 'actions' as actions,
+        landed.record -> 'action_values' as action_values
+    from landed
+    left join accounts on landed.account_id = accounts.account_id
+
+),
+
+typed as (
+
+    select
+        ---------- ids
+        account_id,
+        record_key,
+        load_id,
+        campaign_id,
+        ad_group_id,
+        ad_id,
+
+        ---------- strings
+        campaign_name,
+        ad_group_name,
+        ad_name,
+        publisher_platform,
+        actions,
+        action_values,
+        currency_code,
+
+        ---------- numerics
+        {{ typed('impressions', 'integer') }} as impressions,
+        {{ typed('clicks', 'integer') }} as clicks,
+        {{ typed('link_clicks', 'integer') }} as link_clicks,
+        {{ typed('spend_amount', 'amount') }} as spend_amount,
+
+        ---------- booleans
+        vat_included,
+
+        ---------- timestamps
+        {{ typed('spend_date', 'date') }} as spend_date,
+
+        {{ unreadable({
+            'impressions': 'integer',
+            'clicks': 'integer',
+            'link_clicks': 'integer',
+            'spend_amount': 'amount',
+            'spend_date': 'date',
+        }) }} as unreadable_columns
+    from cells
+
+)
+
+select * from typed

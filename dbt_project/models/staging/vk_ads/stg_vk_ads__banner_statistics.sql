@@ -1,0 +1,73 @@
+{{ staged_by_load('vk_ads', 'banner_statistics') }}
+
+with
+
+landed as (
+
+    select * from {{ source('vk_ads', 'banner_statistics') }}
+    where {{ rows_of_this_build() }}
+
+),
+
+accounts as (
+
+    select * from {{ source('ops', 'accounts') }}
+    where source = 'vk_ads'
+
+),
+
+cells as (
+
+    select
+        landed.account_id,
+        landed.record_key,
+        landed.load_id,
+        accounts.currency_code,
+        accounts.vat_included,
+        {{ cell('id') }} as ad_id,
+        {{ cell('shows') }} as impressions,
+        {{ cell('clicks') }} as clicks,
+        {{ cell('goals') }} as goals,
+        {{ cell('spent') }} as spend_amount,
+        {{ cell('date') }} as spend_date
+    from landed
+    left join accounts on landed.account_id = accounts.account_id
+
+),
+
+typed as (
+
+    select
+        ---------- ids
+        account_id,
+        record_key,
+        load_id,
+        ad_id,
+
+        ---------- strings
+        currency_code,
+
+        ---------- numerics
+        {{ typed('impressions', 'integer') }} as impressions,
+        {{ typed('clicks', 'integer') }} as clicks,
+        {{ typed('goals', 'integer') }} as goals,
+        {{ typed('spend_amount', 'amount') }} as spend_amount,
+
+        ---------- booleans
+        vat_included,
+
+        ---------- timestamps
+        {{ typed('spend_date', 'date') }} as spend_date,
+
+        {{ unreadable({
+            'impressions': 'integer',
+            'clicks': 'integer',
+            'goals': 'integer',
+            'spend_amount': 'amount',
+            'spend_date': 'date',
+        }) }} as unreadable_columns
+    from cells
+
+)
+
+select * from typed

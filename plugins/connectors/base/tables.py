@@ -1,0 +1,323 @@
+"""Tables that people keep: where the header is, and what a typed cell means.
+
+Sheets, CSV and XLSX files come here as rows of cells. What comes out is a record per
+row with days as ISO dates, money as decimals, or the reasons why a row cannot be read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from connectors.base import cells
+from connectors.base.cells import CellError, folded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from zoneinfo import ZoneInfo
+
+    from connectors.base.batch import Record
+    from connectors.base.cells import Cell
+
+Kind = Literal[
+    "text", "id", "day", "moment", "money", "whole", "phone", "flag", "currency"
+]
+HEADER_WITHIN = 20  # rows above the data in which the header is looked for
+_TOTAL_WORDS = frozenset({"итог", "итого", "всего", "total", "totals"})
+_TOTALS = re.compile(rf"(?:grand )?(?:{'|'.join(_TOTAL_WORDS)})(?: .*)?")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `name` is the record's field, `title` what people write above it.
+
+    `aliases` are other titles that are taken for it, the likeliest first. A `required`
+    column must be there, and no row may leave it empty; an `expected` one must be there.
+    """
+
+    name: str
+    title: str
+    kind: Kind = "text"
+    required: bool = False
+    aliases: tuple[str, ...] = ()
+    help: str = ""
+    expected: bool = False
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """All its titles, folded: case, ё and punctuation make no difference."""
+        return tuple(folded(each) for each in (self.title, *self.aliases))
+
+
+class HeaderError(ValueError):
+    """A table without a header that has the columns; the text names what is missing.
+
+    `found`: how many of the columns the likeliest line has.
+    """
+
+    def __init__(self, message: str, found: int) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why a row is refused. `reason` holds no value, `value` is the cell as typed."""
+
+    line: int
+    column: str
+    reason: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        column = f' column "{self.column}":' if self.column else ""
+        return f"line {self.line},{column} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of data: its record, or (when `wrong` is not empty) why it has none."""
+
+    line: int
+    record: Record
+    wrong: tuple[Wrong, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass
+class Header:
+    """Where the columns are. `line` is the header's last line, `unknown` what nobody
+    asked for."""
+
+    line: int
+    places: dict[str, int]
+    unknown: dict[str, int] = field(default_factory=dict)
+    width: int = 0
+
+
+@dataclass
+class Table:
+    """Reads one table; after `rows` has ended, `header` and the counts are known.
+
+    `zone` is where times without an offset were typed. `fill_down`: fields whose empty
+    cell means "as above" (cells merged downwards). `keep_unknown`: columns nobody asked
+    for become fields of the record under their titles. `strict_width`: a cell beyond
+    the header's last column refuses the row (in CSV it is a separator inside a value).
+    """
+
+    columns: tuple[Column, ...]
+    zone: ZoneInfo
+    fill_down: tuple[str, ...] = ()
+    keep_unknown: bool = False
+    strict_width: bool = False
+    header: Header | None = None
+    totals: int = 0
+
+    def rows(self, lines: Iterable[tuple[int, Sequence[Cell]]]) -> Iterator[Row]:
+        """The rows below the header, from numbered lines.
+
+        Empty lines, repeated headers and lines of totals are left out. Raises
+        HeaderError when the first lines hold no header with all required columns.
+        """
+        source = iter(lines)
+        head = [line for _, line in zip(range(HEADER_WITHIN), source, strict=False)]
+        header = self.header = find_header(head, self.columns)
+        above: dict[str, Cell] = {}
+        for part in ([line for line in head if line[0] > header.line], source):
+            for number, row in part:
+                made = self._row(number, row, header, above)
+                if made is not None:
+                    yield made
+
+    def _row(
+        self, number: int, row: Sequence[Cell], header: Header, above: dict[str, Cell]
+    ) -> Row | None:
+        if all(cells.is_blank(cell) for cell in row):
+            return None
+        record: Record = {}
+        wrong: list[Wrong] = []
+        for column in self.columns:
+            place = header.places.get(column.name)
+            cell = row[place] if place is not None and place < len(row) else None
+            if column.name in self.fill_down:
+                cell = above.get(column.name) if cells.is_blank(cell) else cell
+                above[column.name] = cell
+            try:
+                value = _READERS[column.kind](cell, self.zone)
+                if value is None and column.required:
+                    raise CellError("is empty")
+            except CellError as error:
+                value = None
+                shown = cells.shown(cell)
+                wrong.append(Wrong(number, column.title, str(error), shown))
+            record[column.name] = value
+        if wrong and self._is_no_data(row, header):
+            return None
+        if self.strict_width and any(
+            not cells.is_blank(cell) for cell in row[header.width :]
+        ):
+            reason = (
+                "has more cells than the header: a value with a separator in it "
+                "belongs into quotation marks"
+            )
+            wrong.append(Wrong(number, "", reason))
+        if self.keep_unknown:
+            for title, place in header.unknown.items():
+                if place < len(row) and not cells.is_blank(row[place]):
+                    record[title] = cells.shown(row[place])
+        return Row(number, record, tuple(wrong), tuple(row))
+
+    def _is_no_data(self, row: Sequence[Cell], header: Header) -> bool:
+        """Is this unreadable row a line of totals, or the header once more?"""
+        texts = [folded(cell) for cell in row if isinstance(cell, str)]
+        texts = [text for text in texts if text]
+        if texts and (_TOTALS.fullmatch(texts[0]) or _TOTAL_WORDS & {*texts}):
+            self.totals += 1
+            return True
+        titles = {title for column in self.columns for title in column.titles}
+        return bool(texts) and sum(text in titles for text in texts) >= len(
+            header.places
+        )
+
+
+def find_header(
+    lines: Sequence[tuple[int, Sequence[Cell]]], columns: tuple[Column, ...]
+) -> Header:
+    """The header among the first lines: one line, or two of which the upper is merged.
+
+    Raises HeaderError, which names what is missing or there twice.
+    """
+    best: tuple[int, int, Header, dict[str, str]] | None = None
+    for at, (number, row) in enumerate(lines):
+        kinds = [(number, [[folded(cell)] for cell in row])]
+        if at + 1 < len(lines):
+            following, below = lines[at + 1]
+            kinds.append((following, _merged(row, below)))
+        for last, names in kinds:
+            header, twice = _matched(last, names, columns)
+            missing = bool(_lacking(header, columns))
+            # the same with one line more is no better
+            score = (int(not missing), len(header.places))
+            if best is None or score > best[:2]:
+                best = (*score, header, twice)
+                titles = row if last == number else lines[at + 1][1]
+                _name_unknown(header, titles, row)
+    if best is None or not best[1]:
+        needed = ", ".join(f'"{each.title}"' for each in columns if each.required)
+        raise HeaderError(
+            f"no header in the first {HEADER_WITHIN} lines: a line with the columns "
+            f"{needed} must stand above the data",
+            0,
+        )
+    _, _, header, twice = best
+    for title in twice.values():
+        raise HeaderError(
+            f'column "{title}" is there twice in line {header.line}; rename one of them',
+            best[1],
+        )
+    if missing_ones := _lacking(header, columns):
+        raise HeaderError(_missing(missing_ones, header), best[1])
+    return header
+
+
+def _lacking(header: Header, columns: tuple[Column, ...]) -> list[Column]:
+    needed = (each for each in columns if each.required or each.expected)
+    return [each for each in needed if each.name not in header.places]
+
+
+def _missing(missing: list[Column], header: Header) -> str:
+    texts = []
+    for column in missing:
+        text = f'no column "{column.title}"'
+        close = difflib.get_close_matches(
+            folded(column.title), [folded(name) for name in header.unknown], 1, 0.6
+        )
+        for name in header.unknown:
+            if close and folded(name) == close[0]:
+                text += f' (was it renamed to "{name}"?)'
+                break
+        texts.append(text)
+    return f"{', '.join(texts)} in the header (line {header.line})"
+
+
+def _merged(upper: Sequence[Cell], lower: Sequence[Cell]) -> list[list[str]]:
+    """Names of columns under a header of two lines, likeliest first.
+
+    A merged cell has its text in its first column only: what is right of it belongs
+    under it, if there is a title below.
+    """
+    names: list[list[str]] = []
+    group = ""
+    for place in range(max(len(upper), len(lower))):
+        above = folded(upper[place]) if place < len(upper) else ""
+        below = folded(lower[place]) if place < len(lower) else ""
+        group = above or group
+        if below:
+            names.append([f"{group} {below}".strip(), below])
+        else:
+            names.append([above])
+    return names
+
+
+def _matched(
+    line: int, names: list[list[str]], columns: tuple[Column, ...]
+) -> tuple[Header, dict[str, str]]:
+    """The places of the columns under these names, and the titles found twice."""
+    places: dict[str, int] = {}
+    twice: dict[str, str] = {}
+    taken: set[int] = set()
+    for column in columns:
+        for title in column.titles:
+            found = [
+                at
+                for at, each in enumerate(names)
+                if title and title in each and at not in taken
+            ]
+            if found:
+                places[column.name] = found[0]
+                taken.add(found[0])
+                if len(found) > 1:
+                    twice[column.name] = column.title
+                break
+    width = max((at + 1 for at, each in enumerate(names) if any(each)), default=0)
+    return Header(line, places, width=width), twice
+
+
+def _name_unknown(header: Header, row: Sequence[Cell], upper: Sequence[Cell]) -> None:
+    """Note the titles of columns that nobody asked for."""
+    counts: Counter[str] = Counter()
+    for place in range(header.width):
+        text = cells.shown(row[place]) if place < len(row) else ""
+        text = text or (cells.shown(upper[place]) if place < len(upper) else "")
+        if place in header.places.values() or not text:
+            continue
+        counts[text] += 1
+        header.unknown[text if counts[text] == 1 else f"{text} ({counts[text]})"] = (
+            place
+        )
+
+
+def _plain(reader: Callable[[Cell], Any]) -> Callable[[Cell, ZoneInfo], Any]:
+    return lambda cell, zone: reader(cell)
+
+
+_READERS: dict[Kind, Callable[[Cell, ZoneInfo], Any]] = {
+    "text": _plain(cells.text),
+    "id": _plain(cells.identifier),
+    "day": _plain(cells.day),
+    "moment": cells.moment,
+    "money": _plain(cells.money),
+    "whole": _plain(cells.whole),
+    "phone": _plain(cells.phone),
+    "flag": _plain(cells.flag),
+    "currency": _plain(cells.currency),
+}
+
+
+def plain_name(text: str) -> str:
+    """A file's or sheet's name in one spelling, whatever system wrote it."""
+    return unicodedata.normalize("NFC", text)

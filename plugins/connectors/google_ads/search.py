@@ -1,0 +1,274 @@
+"""GAQL: what to ask, how its answers become records, and what proves them whole.
+
+A record is flat: `campaign.id` is the row's {"campaign": {"id": …}}, as the vendor
+writes it (int64 as text); `resourceName`, which comes unasked, is left out. `cost` is
+made here of `metrics.costMicros`: the account's currency, to the last micro.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from connectors.base import paging
+from connectors.base.batch import JsonBatch, Record
+from connectors.base.errors import ConfigError, ParseError, RetriableError
+from connectors.base.paging import Page
+from connectors.base.stream import Window, from_json, objects, outline
+from connectors.google_ads.errors import in_content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from connectors.base.client import ApiClient
+    from connectors.base.sources import Account
+    from connectors.base.stream import Stream
+
+log = logging.getLogger(__name__)
+
+RESOURCES = {
+    "account_performance": "customer",
+    "campaign_performance": "campaign",
+    "ad_group_performance": "ad_group",
+    "ad_performance": "ad_group_ad",
+    "keyword_performance": "ad_group_ad",
+    "search_terms": "search_term_view",
+    "click_view": "click_view",
+    "campaigns": "campaign",
+    "ad_groups": "ad_group",
+    "ads": "ad_group_ad",
+    "keywords": "ad_group_criterion",
+}
+"""Stream -> what its query is FROM."""
+
+WITHOUT_ADS = ("PERFORMANCE_MAX", "SMART", "LOCAL", "LOCAL_SERVICES")
+"""Types of campaigns whose figures the API gives at no level below the campaign."""
+
+DAYS_AT_ONCE = 7
+OURS = "cost"
+MICROS = "metrics.costMicros"
+SUMMED = ("metrics.impressions", "metrics.clicks", MICROS)
+ENVELOPE = {"results", "fieldMask", "requestId", "summaryRow", "nextPageToken"}
+ACCOUNT_FIELDS = (
+    "customer.id",
+    "customer.descriptiveName",
+    "customer.timeZone",
+    "customer.currencyCode",
+)
+
+
+def query(stream: Stream, window: Window | None) -> str:
+    """The stream's fields FROM its resource, of the window's days."""
+    names = [field.name for field in stream.fields if field.name != OURS]
+    where = _days(window) if window else []
+    if stream.name == "keywords":
+        where.append("ad_group_criterion.type = 'KEYWORD'")
+    return gaql(names, RESOURCES[stream.name], where)
+
+
+def gaql(names: list[str], resource: str, where: list[str]) -> str:
+    """A query; field names are given as answers spell them (camelCase)."""
+    asked = ", ".join(re.sub("[A-Z]", lambda m: f"_{m[0].lower()}", n) for n in names)
+    conditions = f" WHERE {' AND '.join(where)}" if where else ""
+    return f"SELECT {asked} FROM {resource}{conditions}"
+
+
+def _days(window: Window) -> list[str]:
+    first, last = window.date_from, window.last_day
+    if first == last:
+        return [f"segments.date = '{first}'"]
+    return [f"segments.date BETWEEN '{first}' AND '{last}'"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """The two search methods of one account; `path` is "v25/customers/123"."""
+
+    client: ApiClient
+    path: str
+    headers: Mapping[str, str]
+
+    def report(self, stream: Stream, window: Window) -> Iterator[JsonBatch]:
+        """All rows of the window's days. Raises RetriableError when they are not
+        proved to be all: by the summary row that ends a stream, else by a count."""
+        days = 1 if stream.name == "click_view" else DAYS_AT_ONCE
+        for chunk in window.chunks(days):
+            what = f"{stream.name} of {chunk.date_from} to {chunk.last_day}"
+            asked = query(stream, chunk)
+            body = {"query": asked, "summaryRowSetting": "SUMMARY_ROW_WITH_RESULTS"}
+            content = self._post("searchStream", body)
+            records, summary = rows(stream, content, f"{self.client.name}: {what}")
+            if not _agrees(records, summary):
+                self._prove(asked, len(records), what)
+            yield JsonBatch(records)
+
+    def listed(self, stream: Stream) -> Iterator[JsonBatch]:
+        """All objects of a list, paged to the declared total."""
+        what = f"{self.client.name}: {stream.name}"
+        asked: dict[str, Any] = {
+            "query": query(stream, None),
+            "searchSettings": {"returnTotalResultsCount": True},
+        }
+
+        def fetch(token: str | None) -> Page[Record]:
+            body = {**asked, "pageToken": token} if token else asked
+            content = self._post("search", body)
+            records, _ = rows(stream, content, what)
+            return Page(records, _count(content, what), next=_next(content, what))
+
+        for records in paging.cursor(fetch, what=what):
+            yield JsonBatch(list(records))
+
+    def total(self, resource: str, window: Window) -> Decimal:
+        """Cost of the window by another report, in the account's currency."""
+        where = _days(window)
+        if resource == "campaign":
+            types = ", ".join(f"'{each}'" for each in WITHOUT_ADS)
+            where.append(f"campaign.advertising_channel_type NOT IN ({types})")
+        content = self._post("search", {"query": gaql([MICROS], resource, where)})
+        what = f"{self.client.name}: total of {resource}"
+        total, token = 0, _next(content, what)
+        pages = [content]
+        while token:
+            body = {"query": gaql([MICROS], resource, where), "pageToken": token}
+            pages.append(self._post("search", body))
+            token = _next(pages[-1], what)
+        for page in pages:
+            for row in _results(_envelope(page, what), what):
+                total += _whole(_flat(row).get(MICROS, "0"))
+        return Decimal(total).scaleb(-6)
+
+    def check_account(self, account: Account) -> str:
+        """Is the account's zone and currency what sources.yml says? A line for people.
+
+        Raises ConfigError naming the field when it is not.
+        """
+        content = self._post(
+            "search", {"query": gaql([*ACCOUNT_FIELDS], "customer", [])}
+        )
+        what = f"{self.client.name}: account"
+        found = [_flat(row) for row in _results(_envelope(content, what), what)]
+        if len(found) != 1:
+            raise ParseError(f"{what}: one row was expected, {len(found)} came")
+        zone, currency = (found[0].get(name) for name in ACCOUNT_FIELDS[2:])
+        for name, said, given in (
+            ("time_zone", account.time_zone, zone),
+            ("currency_code", account.currency_code, currency),
+        ):
+            if given != said:
+                raise ConfigError(
+                    f"{account}: {name} is {said} in sources.yml, but Google Ads counts "
+                    f"in {given}: write {given} there"
+                )
+        return (
+            f"Google Ads answers for account {found[0].get('customer.id')} "
+            f"({found[0].get('customer.descriptiveName', 'no name')}), {zone}, {currency}"
+        )
+
+    def _prove(self, asked: str, read: int, what: str) -> None:
+        """Raise RetriableError unless the vendor counts as many rows as came."""
+        settings = {"returnTotalResultsCount": True, "omitResults": True}
+        content = self._post("search", {"query": asked, "searchSettings": settings})
+        count = _count(content, what)
+        if count != read:
+            raise RetriableError(
+                f"{self.client.name}: {what}: {read} rows came where {count} are there"
+            )
+
+    def _post(self, method: str, body: dict[str, Any]) -> Any:
+        path = f"{self.path}/googleAds:{method}"
+        return self.client.post(path, body, headers=self.headers).json()
+
+
+def parsed(stream: Stream, body: bytes, what: str) -> list[Record]:
+    """A recorded answer as records. Raises ParseError, or what a recorded error means."""
+    content = from_json(body)
+    if (error := in_content(content, what)) is not None:
+        raise error
+    return rows(stream, content, what)[0]
+
+
+def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record | None]:
+    """The records of a stream's chunks, or of a page, and the summary if there is one.
+
+    No `results` at all means that nothing was found. Raises ParseError.
+    """
+    records: list[Record] = []
+    summary = None
+    has_cost = any(field.name == OURS for field in stream.fields)
+    for chunk in content if isinstance(content, list) else [content]:
+        envelope = _envelope(chunk, what)
+        if summary is not None:
+            raise ParseError(f"{what}: something comes after the summary row")
+        if "summaryRow" in envelope:
+            summary = _flat(envelope["summaryRow"])
+        for row in _results(envelope, what):
+            record = _flat(row)
+            if has_cost:
+                micros = _whole(record.get(MICROS, "0"))
+                record[OURS] = f"{Decimal(micros).scaleb(-6):f}"
+            records.append(record)
+    objects(stream, records, what)
+    return records, summary
+
+
+def _envelope(chunk: Any, what: str) -> dict[str, Any]:
+    if not isinstance(chunk, dict) or not ENVELOPE & chunk.keys():
+        raise ParseError(f"{what}: not an answer of a search: {outline(chunk)}")
+    return chunk
+
+
+def _results(envelope: dict[str, Any], what: str) -> list[dict[str, Any]]:
+    results = envelope.get("results", [])
+    if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
+        raise ParseError(f"{what}: results is not a list of objects")
+    return results
+
+
+def _flat(row: Any, prefix: str = "", into: Record | None = None) -> Record:
+    into = {} if into is None else into
+    for name, value in row.items() if isinstance(row, dict) else ():
+        if isinstance(value, dict):
+            _flat(value, f"{prefix}{name}.", into)
+        elif name != "resourceName":
+            into[prefix + name] = value
+    return into
+
+
+def _whole(value: Any) -> int:
+    """An int64, which comes as text. Raises ParseError."""
+    if type(value) is int:
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,19}", value):
+        raise ParseError(f"a figure is no whole number: {str(value)[:40]!r}")
+    return int(value)
+
+
+def _agrees(records: list[Record], summary: Record | None) -> bool:
+    """Do the rows add up to the vendor's summary row?"""
+    if summary is None:
+        return False
+    sums: Counter[str] = Counter()
+    for record in records:
+        for name in SUMMED:
+            sums[name] += _whole(record.get(name, "0"))
+    asked = {name for name in SUMMED if name in summary or sums[name]}
+    if not asked and records:
+        return False
+    return all(_whole(summary.get(name, "0")) == sums[name] for name in asked)
+
+
+def _count(content: Any, what: str) -> int:
+    """The declared number of rows; 0 is not written out."""
+    return _whole(_envelope(content, what).get("totalResultsCount", "0"))
+
+
+def _next(content: Any, what: str) -> str | None:
+    token = _envelope(content, what).get("nextPageToken") or None
+    if token is not None and not isinstance(token, str):
+        raise ParseError(f"{what}: nextPageToken is not text")
+    return token

@@ -1,0 +1,45 @@
+"""An answer of values.get: which sheet it is of, and its rows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from connectors.base.errors import ParseError
+from connectors.base.stream import outline
+from connectors.base.tables import plain_name
+
+_RANGE = re.compile(
+    r"(?:'(?P<quoted>(?:[^']|'')*)'|(?P<plain>[^!']+))(?:!(?P<cells>.+))?"
+)
+
+
+def title_of(range_: object) -> str:
+    """The sheet's name in a range: `'Май 2026'!A:Z` gives `Май 2026`."""
+    match = _RANGE.fullmatch(range_) if isinstance(range_, str) else None
+    if match is None:
+        return str(range_ or "")
+    if match["quoted"] is not None:
+        return plain_name(match["quoted"].replace("''", "'"))
+    return plain_name(match["plain"])
+
+
+def rows_of(content: Any, where: str) -> tuple[int, list[list[Any]]]:
+    """The number of the first line, and the rows: ragged, empty ends cut off."""
+    if not isinstance(content, dict) or content.get("majorDimension") != "ROWS":
+        raise ParseError(f"{where}: no rows of values: {outline(content)}")
+    match = _RANGE.fullmatch(str(content.get("range", "")))
+    line = re.match(r"[A-Z]*(\d+)", (match["cells"] or "") if match else "")
+    # an empty sheet has no `values` at all
+    rows = content.get("values", [])
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise ParseError(f"{where}: no rows of values: {outline(content)}")
+    return int(line[1]) if line else 1, rows
+
+
+def parts_of(content: Any, count: int) -> list[Any]:
+    """The ranges of an answer of values:batchGet, in the order they were asked for."""
+    parts = content.get("valueRanges") if isinstance(content, dict) else None
+    if not isinstance(parts, list) or len(parts) != count:
+        raise ParseError(f"no {count} ranges of values: {outline(content)}")
+    return parts
