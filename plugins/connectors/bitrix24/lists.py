@@ -158,9 +158,11 @@ def everything(
     if not total:
         return
     lowest, highest = (
-        int(rows_of(stream, ends.results[name])[0][key])
+        _grown(listed.method, _ids(rows_of(stream, ends.results[name])[:1], key), 0)
         for name in ("lowest", "highest")
     )
+    if lowest > highest:
+        raise ParseError(f"{listed.method}: ids from {lowest} to {highest}")
     step = max((highest - lowest + 1) * ROOM // total, 1)
     left = deque(
         (after, min(after + step, highest))
@@ -177,7 +179,7 @@ def everything(
         found = batches.send(client, calls, is_whole)
         for name, result in found.results.items():
             after, upto = some[name]
-            ids = [row[key] for row in rows_of(stream, result)]
+            ids = _ids(rows_of(stream, result), key)
             last = _grown(listed.method, ids, after)
             if last > upto:
                 raise ParseError(f"{listed.method}: id {last} came, asked to {upto}")
@@ -218,7 +220,7 @@ def products(client: ApiClient, deals: list[str]) -> list[Record]:
             if not isinstance(rows, list):
                 raise ParseError(f"{method}: the answer has no productRows")
             extras[deal] = {k: v for k, v in result.items() if k != "productRows"}
-            last = _grown(method, [row.get("id") for row in rows], last)
+            last = _grown(method, _ids(rows, "id"), last)
             found[deal] += rows
             if len(rows) < answered.totals[name]:
                 left[deal] = last
@@ -254,6 +256,10 @@ def _asked(stream: Stream) -> Record:
     elif stream.name in OBJECTS:
         asked["select"] = [each.name for each in stream.fields]
     return asked
+
+
+def _ids(rows: list[Any], key: str) -> list[Any]:
+    return [row.get(key) if isinstance(row, dict) else None for row in rows]
 
 
 def _grown(method: str, ids: list[Any], last: int) -> int:

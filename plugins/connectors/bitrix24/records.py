@@ -82,8 +82,6 @@ def _rows_of_batch(stream: Stream, result: Record) -> list[Any]:
         raise ParseError(f"{stream.name}: in the batch failed: {', '.join(errors)}")
     rows: list[Any] = []
     for key, found in results.items():
-        if key in ("lowest", "highest"):
-            continue  # the ends of a list that follows whole
         deal = key.removeprefix(batches.DEAL)
         if stream.name == "deal_products":
             if deal == key:

@@ -806,27 +806,46 @@ def _error(status: int, code: str, text: str) -> Response:
 def change_records(content: Any, change: Callable[[Row], None]) -> Any:
     """Change each record of an answer, as the connector names its fields (for tests)."""
     result = content.get("result") if isinstance(content, dict) else None
-    if isinstance(result, dict) and "result" in result:
-        parts = list((result["result"] or {}).values())
+    if isinstance(result, dict) and isinstance(result.get("result"), dict):
+        result["result"] = {
+            new: part
+            for key, part in result["result"].items()
+            for new in [_change_part(key, part, change)]
+        }
     else:
-        parts = [result]
-    for part in parts:
-        if isinstance(part, dict) and "productRows" in part:
-            change(part)
-            continue
-        if isinstance(part, dict):
-            part = part.get("items") or part.get("categories") or []
-        for row in part if isinstance(part, list) else []:
-            if "contactIds" not in row:
-                change(row)
-                continue
-            record = {name: row.pop(own) for name, own in _LINK_NAMES.items()}
-            change(record)
-            own_names = _LINK_NAMES | {
-                name: name for name in record.keys() - _LINK_NAMES
-            }
-            row.update({own_names[name]: value for name, value in record.items()})
+        _change_part("", result, change)
     return content
 
 
-_LINK_NAMES = {"DEAL_ID": "id", "CONTACT_ID": "contactIds", "IS_PRIMARY": "contactId"}
+def _change_part(key: str, part: Any, change: Callable[[Row], None]) -> str:
+    """Change the records of a list; the name of its command, which may hold an id."""
+    if isinstance(part, dict) and "productRows" in part:
+        owner = key.removeprefix("deal_")
+        part["DEAL_ID"] = owner
+        change(part)
+        return f"deal_{part.pop('DEAL_ID', owner)}"
+    if isinstance(part, dict):
+        part = part.get("items") or part.get("categories") or []
+    for row in part if isinstance(part, list) else []:
+        if "contactIds" not in row:
+            change(row)
+        elif row["contactIds"]:
+            _change_links(row, change)
+    return key
+
+
+def _change_links(row: Row, change: Callable[[Row], None]) -> None:
+    """Change a deal's first contact as the record that is made of it."""
+    first, *rest = row.pop("contactIds")
+    record = {"DEAL_ID": row.pop("id"), "CONTACT_ID": first}
+    record["IS_PRIMARY"] = row.pop("contactId")
+    record["SORT"] = 10
+    change(record)
+    record.pop("SORT", None)
+    if "CONTACT_ID" in record:
+        contact = record.pop("CONTACT_ID")
+        row["contactIds"] = [contact, *rest]
+        if record.get("IS_PRIMARY") == first:
+            record["IS_PRIMARY"] = contact
+    names = {"DEAL_ID": "id", "IS_PRIMARY": "contactId"}
+    row.update({names.get(name, name): value for name, value in record.items()})
