@@ -149,6 +149,15 @@ def test_a_short_page_is_followed_from_where_it_ends(on_bench: OnBench) -> None:
     assert bench.read(TRAFFIC) == truth
 
 
+def test_rows_of_another_day_are_no_answer(bench: Bench) -> None:
+    def move(content: Any) -> None:
+        content["rows"][0]["dimensionValues"][0]["value"] = "20260101"
+
+    spoiled(bench, move)
+    with pytest.raises(ParseError, match="rows of 20260101"):
+        bench.read(TRAFFIC)
+
+
 # -- what casts doubt ------------------------------------------------------------------
 
 

@@ -239,6 +239,16 @@ def test_rows_after_the_summary_are_no_answer(bench: Bench) -> None:
         bench.read(CAMPAIGN_PERFORMANCE)
 
 
+def test_rows_of_another_day_are_no_answer(bench: Bench) -> None:
+    def move(chunks: list[Any]) -> None:
+        for row in chunks[0]["results"]:
+            row["segments"]["date"] = "2026-01-01"
+
+    streamed(bench, move)
+    with pytest.raises(ParseError, match="rows of 2026-01-01"):
+        bench.read(CAMPAIGN_PERFORMANCE)
+
+
 # -- errors ----------------------------------------------------------------------------
 
 

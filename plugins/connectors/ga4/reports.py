@@ -52,6 +52,7 @@ class Reports:
         self, stream: Stream, window: Window, account: Account, what: str
     ) -> Iterator[JsonBatch]:
         start = 0
+        asked_days = {f"{day:%Y%m%d}" for day in window.days}
         doubts: dict[str, None] = {}
 
         def fetch(number: int) -> Page[Record]:
@@ -59,6 +60,10 @@ class Reports:
             content = self._post(request(stream, window, offset=start))
             check_zone(content, window, account)
             page = page_of(stream, content, what)
+            # what is no day at all is left to landing, which buries it
+            days = {r["date"] for r in page.items if r["date"].isdecimal()}
+            if others := days - asked_days:
+                raise ParseError(f"{what}: rows of {others.pop()}")
             doubts.update(dict.fromkeys(doubts_in(content, page.items, what)))
             start += len(page.items)
             return page

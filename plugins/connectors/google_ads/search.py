@@ -49,6 +49,7 @@ WITHOUT_ADS = ("PERFORMANCE_MAX", "SMART", "LOCAL", "LOCAL_SERVICES")
 """Types of campaigns whose figures the API gives at no level below the campaign."""
 
 DAYS_AT_ONCE = 7
+DAY = "segments.date"
 OURS = "cost"
 MICROS = "metrics.costMicros"
 SUMMED = ("metrics.impressions", "metrics.clicks", MICROS)
@@ -102,6 +103,9 @@ class Search:
             body = {"query": asked, "summaryRowSetting": "SUMMARY_ROW_WITH_RESULTS"}
             content = self._post("searchStream", body)
             records, summary = rows(stream, content, f"{self.client.name}: {what}")
+            asked_days = {day.isoformat() for day in chunk.days}
+            if others := {record.get(DAY) for record in records} - asked_days:
+                raise ParseError(f"{self.client.name}: {what}: rows of {others.pop()}")
             if not _agrees(records, summary):
                 self._prove(asked, len(records), what)
             yield JsonBatch(records)
