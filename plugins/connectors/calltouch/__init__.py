@@ -13,7 +13,7 @@ from connectors.base.batch import Batch, JsonBatch, Record
 from connectors.base.connector import Account, Auth, ConnectionInfo, Connector, Limits
 from connectors.base.errors import ParseError
 from connectors.base.paging import Page, page_number
-from connectors.base.stream import Stream, Window, from_json, outline
+from connectors.base.stream import Stream, Window, from_json, objects, outline
 from connectors.calltouch import streams
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Calltouch(Connector):
             read = self._journal if in_pages else self._requests
             for records in read(stream, chunk):
                 cleaned = [streams.clean(record) for record in records]
+                objects(stream, cleaned, stream.name)
                 streams.refuse_others(stream, cleaned, chunk)
                 yield JsonBatch(cleaned)
 

@@ -13,7 +13,9 @@ import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
+from connectors.calltouch.streams import clean
 from simulator.face import (
     Face,
     RateLimit,
@@ -22,7 +24,7 @@ from simulator.face import (
     json_response,
     text_response,
 )
-from simulator.world import MOSCOW, moscow_day, roubles
+from simulator.world import roubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +92,14 @@ class Simulator(Face):
         """The answer to a token that is wrong or was withdrawn."""
         return json_response({"errorCode": 401, "message": "Wrong clientApiId"}, 401)
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The cabinet's own time zone: of its days and of what it prints."""
+        return ZoneInfo(self.options.time_zone)
+
+    def _day(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
     def _hold_limit(self) -> None:
         if self.options.rate_limits and self._limit.is_exceeded():
             raise ApiError(429, "Too many requests", Retry_After="1")
@@ -100,7 +110,7 @@ class Simulator(Face):
         calls = [
             call
             for call in self.view.calls
-            if first <= moscow_day(call.at) <= last
+            if first <= self._day(call.at) <= last
             and (call.unique or "uniqueOnly" not in flags)
             and (call.target or "targetOnly" not in flags)
             and (call.unique_target or "uniqTargetOnly" not in flags)
@@ -119,27 +129,27 @@ class Simulator(Face):
         return [
             self._request(each, flags)
             for each in self.view.messages
-            if each.kind == "request" and first <= moscow_day(each.at) <= last
+            if each.kind == "request" and first <= self._day(each.at) <= last
         ]
 
     def _orders(self, request: Request) -> Any:
-        """Deals that the CRM's integration tied to a visit: by its call or its form."""
+        """Deals of leads the tracker saw: it knows their call or their form."""
         first, last = _days(request)
         flags = _flags(request)
         visits = (self.view.whole or self.view).visit_by_id
+        forms = {each.lead_id for each in self.view.messages}
         seen = {
-            lead.lead_id: visits.get(lead.visit_id or 0) for lead in self.view.leads
+            lead.lead_id: visits.get(lead.visit_id or 0)
+            for lead in self.view.leads
+            if lead.call_id is not None or lead.lead_id in forms
         }
         deals = [
             deal
             for deal in self.view.deals
-            if first <= moscow_day(deal.created_at) <= last
-            and seen.get(deal.lead_id or 0) is not None
+            if first <= self._day(deal.created_at) <= last and deal.lead_id in seen
         ]
         return self._page(
-            request,
-            deals,
-            lambda deal: self._order(deal, seen[deal.lead_id or 0], flags),
+            request, deals, lambda deal: self._order(deal, seen[deal.lead_id], flags)
         )
 
     def _page(
@@ -174,7 +184,7 @@ class Simulator(Face):
             "requestId": message.message_id,
             "requestNumber": None,
             "date": int(message.at.timestamp() * 1000),
-            "dateStr": f"{message.at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "dateStr": f"{message.at.astimezone(self.zone):%d/%m/%Y %H:%M:%S}",
             "subject": "Заявка с сайта",
             "requestUrl": message.url,
             "requestType": "REQUEST",
@@ -211,7 +221,7 @@ class Simulator(Face):
                     for email in message.emails
                 ],
             },
-            "session": _session(visit) if visit else None,
+            "session": _session(visit, self.zone) if visit else None,
         }
 
     def _order(
@@ -225,8 +235,8 @@ class Simulator(Face):
             "orderStatus": stages.get(deal.stage_id, deal.stage_id),
             "funnel": "Продажи",
             "service": "bitrix24",
-            "createdDate": f"{deal.created_at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
-            "updatedDate": f"{deal.modified_at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "createdDate": f"{deal.created_at.astimezone(self.zone):%d/%m/%Y %H:%M:%S}",
+            "updatedDate": f"{deal.modified_at.astimezone(self.zone):%d/%m/%Y %H:%M:%S}",
             "plannedAmount": roubles(deal.amount_kopecks),
             "completedAmount": roubles(deal.amount_kopecks)
             if deal.semantic == "S"
@@ -234,7 +244,7 @@ class Simulator(Face):
             "orderTags": [] if "withOrdersTags" in flags else None,
             "comments": [] if "withComments" in flags else None,
             "siteId": self.world.site_id,
-            "session": _session(visit) if visit else None,
+            "session": _session(visit, self.zone) if visit else None,
         }
 
     def _record(self, call: Call, flags: set[str]) -> dict[str, Any]:
@@ -266,7 +276,7 @@ class Simulator(Face):
             "callphase": "calldisconnected",
             "attribution": 1,
             "callTags": _tags(call) if "withCallTags" in flags else [],
-            "date": f"{call.at.astimezone(MOSCOW):%d/%m/%Y %H:%M:%S}",
+            "date": f"{call.at.astimezone(self.zone):%d/%m/%Y %H:%M:%S}",
             "duration": call.duration_s,
             "callerNumber": call.caller_number,
             "redirectNumber": call.redirect_number,
@@ -311,7 +321,7 @@ class Simulator(Face):
             "browser": None,
             "timestamp": int(call.at.timestamp()),
             # Twelve hours and no AM or PM, as the vendor prints it.
-            "sessionDate": f"{seen_at.astimezone(MOSCOW):%d/%m/%Y %I:%M:%S}"
+            "sessionDate": f"{seen_at.astimezone(self.zone):%d/%m/%Y %I:%M:%S}"
             if in_visit
             else None,
             "orders": [],
@@ -333,11 +343,11 @@ class Simulator(Face):
         }
 
 
-def _session(visit: Visit) -> dict[str, Any]:
+def _session(visit: Visit, zone: ZoneInfo) -> dict[str, Any]:
     """The visit behind a request or a deal; `keywords` where a call has `keyword`."""
     return {
         "sessionId": visit.visit_id % 10**10,
-        "sessionDate": f"{visit.started_at.astimezone(MOSCOW):%d/%m/%Y %I:%M:%S}",
+        "sessionDate": f"{visit.started_at.astimezone(zone):%d/%m/%Y %I:%M:%S}",
         "keywords": visit.utm_term or NOT_GIVEN,
         "city": visit.city,
         "ip": f"192.0.2.{visit.visit_id % 250}",
@@ -405,3 +415,29 @@ def _whole(request: Request, name: str, most: int) -> int:
     if value < 1 or (name == "limit" and value > most):
         raise ApiError(400, f"{name} must be a whole number from 1")
     return value
+
+
+def change_records(content: Any, change: Callable[[dict[str, Any]], None]) -> Any:
+    """An answer with `change` applied to each record, as it is named once read.
+
+    A request's contacts stand in a block; what `change` takes out, or makes another,
+    is put back into it.
+    """
+    rows = content.get("records") if isinstance(content, dict) else content
+    for row in rows if isinstance(rows, list) else []:
+        flat = clean(row)
+        before = dict(flat)
+        change(flat)
+        client = row.get("client")
+        for name in before.keys() | flat.keys():
+            if before.get(name) == flat.get(name) and name in flat:
+                continue
+            block, _, inner = name.rpartition(".")
+            target = client if block == "client" else row
+            if name not in flat:
+                target.pop(inner, None)
+            elif inner == "phones" and isinstance(flat[name], list):
+                target[inner] = [{"phoneNumber": each} for each in flat[name]]
+            else:
+                target[inner] = flat[name]
+    return content

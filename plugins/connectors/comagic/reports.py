@@ -52,10 +52,11 @@ def read(
             at = str(record.get(stream.date_field or ""))
             if at[:10].count("-") == 2 and not f"{first}" <= at[:19] <= f"{last}":
                 raise ParseError(f"{what}: a record of {at[:19]} came")
-        keys = {key for key in map(key_of, page.items) if key is not None}
-        if keys & seen:
-            raise RetriableError(f"{what}: rows came twice: they moved while paging")
+        keys = [key for key in map(key_of, page.items) if key is not None]
+        before = len(seen)
         seen.update(keys)
+        if len(seen) < before + len(keys):
+            raise RetriableError(f"{what}: rows came twice: they moved while paging")
         return page
 
     def key_of(record: Record) -> str | None:

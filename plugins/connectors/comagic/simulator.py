@@ -14,12 +14,14 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 from simulator.face import Face, Request, Response, json_response, text_response
-from simulator.world import MOSCOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    Clock = Callable[[datetime], str]
 
     from simulator.face import Options
     from simulator.world import Call, Message, Visit, World
@@ -192,6 +194,10 @@ class Simulator(Face):
             "data": rows[offset : offset + limit],
         }
 
+    def _local(self, at: datetime) -> str:
+        """The account's own time, without its offset."""
+        return f"{at.astimezone(ZoneInfo(self.options.time_zone)):{TIME}}"
+
     def _login(self, params: dict[str, Any]) -> Any:
         given = (params.get("login"), params.get("password"))
         if given != (LOGIN, self.options.token("comagic")):
@@ -225,7 +231,7 @@ class Simulator(Face):
             )
         found = [
             row
-            for row in report.rows(self.view)
+            for row in report.rows(self.view, self._local)
             if first <= datetime.strptime(row[report.at], TIME) <= last  # noqa: DTZ007
         ]
         for order in reversed(params.get("sort") or []):
@@ -267,7 +273,7 @@ class _Report:
 
     def __init__(
         self,
-        rows: Callable[[World], Iterable[dict[str, Any]]],
+        rows: Callable[[World, Clock], Iterable[dict[str, Any]]],
         at: str,
         own: set[str],
         sortable: set[str],
@@ -332,28 +338,24 @@ def _moment(params: dict[str, Any], name: str) -> datetime:
 # -- rows --------------------------------------------------------------------------
 
 
-def _local(at: datetime) -> str:
-    """The account's own time, without its offset."""
-    return f"{at.astimezone(MOSCOW):{TIME}}"
-
-
 def _digits(phones: Iterable[str]) -> int | None:
     """The first phone as a number: in chats and messages the vendor has it so."""
     for phone in phones:
-        if digits := re.sub(r"\D", "", phone):
+        first = re.split(r"[,;/]|\bили\b|\bдоб", phone)[0]
+        if digits := re.sub(r"\D", "", first):
             return int(digits)
     return None
 
 
-def _calls(view: World) -> Iterable[dict[str, Any]]:
+def _calls(view: World, local: Clock) -> Iterable[dict[str, Any]]:
     for call in view.calls:
         length = abs(call.duration_s)
         talked = length if call.successful else 0
         manager = call.manager if call.successful else None
         yield {
             "id": call.call_id,
-            "start_time": _local(call.at),
-            "finish_time": _local(call.at + timedelta(seconds=call.wait_s + length)),
+            "start_time": local(call.at),
+            "finish_time": local(call.at + timedelta(seconds=call.wait_s + length)),
             "finish_reason": "numb_disconnects"
             if call.successful
             else "operator_not_answered",
@@ -403,10 +405,10 @@ def _attributes(call: Call) -> list[str]:
     return found if call.successful else [*found, "lost"]
 
 
-def _communications(view: World) -> Iterable[dict[str, Any]]:
+def _communications(view: World, local: Clock) -> Iterable[dict[str, Any]]:
     for call in view.calls:
         yield {
-            "date_time": _local(call.at),
+            "date_time": local(call.at),
             **_contact("call", call.call_id, call.visitor_id, call.tags),
             "attributes": _attributes(call),
             "id": _communication_id("call", call.call_id),
@@ -414,20 +416,20 @@ def _communications(view: World) -> Iterable[dict[str, Any]]:
         }
     for each in view.messages:
         yield {
-            "date_time": _local(each.at),
+            "date_time": local(each.at),
             **_contact(each.kind, each.message_id, each.visitor_id, ()),
             "id": _communication_id(each.kind, each.message_id),
             **_origin(view, each.visit_id, each.visitor_id, None),
         }
 
 
-def _sessions(view: World) -> Iterable[dict[str, Any]]:
+def _sessions(view: World, local: Clock) -> Iterable[dict[str, Any]]:
     for visit in view.visits:
         found = _origin(view, visit.visit_id, visit.visitor_id, None)
         del found["visitor_session_id"]  # it is `id` here
         yield {
             "id": visit.visit_id,
-            "date_time": _local(visit.started_at),
+            "date_time": local(visit.started_at),
             "duration": visit.duration_s,
             "hits_count": visit.page_views,
             "exit_page": visit.end_url,
@@ -444,11 +446,11 @@ def _sessions(view: World) -> Iterable[dict[str, Any]]:
         }
 
 
-def _chats(view: World) -> Iterable[dict[str, Any]]:
+def _chats(view: World, local: Clock) -> Iterable[dict[str, Any]]:
     for each in _of_kind(view, "chat"):
         yield {
             "id": each.message_id,
-            "date_time": _local(each.at),
+            "date_time": local(each.at),
             "status": "closed",
             "initiator": "visitor",
             "duration": "240",
@@ -469,13 +471,13 @@ def _chats(view: World) -> Iterable[dict[str, Any]]:
         }
 
 
-def _offline_messages(view: World) -> Iterable[dict[str, Any]]:
+def _offline_messages(view: World, local: Clock) -> Iterable[dict[str, Any]]:
     for each in _of_kind(view, "offline_message"):
         yield {
             "id": each.message_id,
-            "date_time": _local(each.at),
+            "date_time": local(each.at),
             "status": "processed" if each.manager else "not_processed",
-            "process_time": _local(each.at + timedelta(minutes=9))
+            "process_time": local(each.at + timedelta(minutes=9))
             if each.manager
             else None,
             "form_type": "Пользовательская",
