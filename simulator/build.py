@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -43,6 +44,10 @@ from simulator.world import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from simulator.ads import Tree
+    from simulator.catalogue import CampaignPlan, Firm
+    from simulator.world import AdCost
+
 CLICK_SURVIVES = 0.94
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 
@@ -60,6 +65,7 @@ _AD_SOURCES = {
     "vk_ads": "vk",
 }
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+SCENARIOS = ("usual", "hard")
 FIRMS = {MSK: catalogue.MSK_FIRM, SPB: SPB_FIRM}
 _Tags = tuple[str | None, str | None, str | None, str | None, str | None]
 
@@ -86,37 +92,88 @@ def targets(days: int, size: float | str, part: float = 1.0) -> Targets:
     )
 
 
-def build(name: str, recipe: Recipe) -> World:
-    """Make one firm of the group; see `simulator.world.build_world`."""
-    seed, end_date, days, size = recipe.seed, recipe.end_date, recipe.days, recipe.size
-    if not 7 <= days <= 1095:
-        raise ValueError(f"days: {days} is not from 7 to 1095")
-    if name == KAZAN:
-        small = targets(days, size, 0.22)
-        return kazan.build(recipe, small.leads, round(small.sales * 0.4))
-    firm = FIRMS[name]
+@dataclass(frozen=True)
+class Drafts:
+    """A firm as its office knows it, before it is frozen into a world."""
+
+    firm: Firm
+    start: date
+    tree: Tree
+    costs: list[AdCost]
+    crowd: Crowd
+    office: Office
+    chance: Random
+
+
+def draft(name: str, recipe: Recipe) -> Drafts:
+    """Make a firm that has a site: its people, what they did, and the ids of it all."""
+    seed, days, size = recipe.seed, recipe.days, recipe.size
+    firm, hard = FIRMS[name], recipe.scenario == "hard"
     wanted = targets(days, size, firm.share)
     main = name == MSK
     chance = Random(seed) if main else Random(f"{name} {seed}")
     rng = np.random.default_rng(seed if main else [seed, BRANCHES.index(name)])
-    start = end_date - timedelta(days=days)
+    start = recipe.end_date - timedelta(days=days)
     chosen: Iterable[int] = range(len(firm.campaigns))
     if wanted.keywords < 60 * min(1, 2 * firm.share):
         chosen = firm.small_campaigns
     plans = [firm.campaigns[number] for number in chosen]
+    if not recipe.confounding:
+        plans = [_without_choice(plan) for plan in plans]
     tree = grow_tree(chance, start, wanted.keywords, plans, firm)
     clicks_wanted = wanted.visits * firm.ad_share / 100 / CLICK_SURVIVES
     costs, clicks = spend(rng, tree, start, days, clicks_wanted)
     crowd = Crowd(chance, rng, start, firm)
-    crowd.visit(days, tree, clicks, wanted.visits)
-    office = Office(chance, crowd, days, wanted)
+    crowd.visit(days, tree, clicks, wanted.visits, hard)
+    office = Office(chance, crowd, days, wanted, hard)
     office.work()
-    assembly = _Assembly(chance, crowd, office)
+    _number(office, firm)
+    crowd.stays.sort(key=lambda stay: (stay.at, stay.visit_id))
+    return Drafts(firm, start, tree, costs, crowd, office, chance)
+
+
+def _without_choice(plan: CampaignPlan) -> CampaignPlan:
+    """A campaign shown to anybody, not to those who are about to buy anyway."""
+    return replace(plan, nearness=1.0, fresh=max(plan.fresh, 0.82))
+
+
+def _number(office: Office, firm: Firm) -> None:
+    """Ids in the order of time."""
+    office.calls.sort(key=lambda call: call.at)
+    office.leads.sort(key=lambda lead: lead.at)
+    office.cards.sort(key=lambda card: card.created_at)
+    office.deals.sort(key=lambda deal: deal.at)
+    for number, call in enumerate(office.calls):
+        call.call_id = firm.first_call + number * 13 + number % 7
+    for number, lead in enumerate(office.leads):
+        lead.lead_id = firm.first_lead + number * 2
+    for number, card in enumerate(office.cards):
+        card.contact_id = firm.first_contact + number
+    for number, deal in enumerate(office.deals):
+        deal.deal_id = firm.first_deal + number
+        if firm.one_record and deal.lead is not None:
+            deal.deal_id = deal.lead.lead_id
+
+
+def build(name: str, recipe: Recipe) -> World:
+    """Make one firm of the group; see `simulator.world.build_world`."""
+    days = recipe.days
+    if not 7 <= days <= 1095:
+        raise ValueError(f"days: {days} is not from 7 to 1095")
+    if recipe.scenario not in SCENARIOS:
+        known = " nor ".join(SCENARIOS)
+        raise ValueError(f"scenario: {recipe.scenario!r} is neither {known}")
+    if name == KAZAN:
+        small = targets(days, recipe.size, 0.22)
+        return kazan.build(recipe, small.leads, round(small.sales * 0.4))
+    drafts = draft(name, recipe)
+    firm, tree = drafts.firm, drafts.tree
+    assembly = _Assembly(drafts.chance, drafts.crowd, drafts.office)
     return World(
         name=name,
-        seed=seed,
-        start_date=start,
-        end_date=end_date,
+        seed=recipe.seed,
+        start_date=drafts.start,
+        end_date=recipe.end_date,
         now=recipe.now,
         counter_id=firm.counter_id,
         site_id=firm.site_id,
@@ -126,7 +183,7 @@ def build(name: str, recipe: Recipe) -> World:
         ad_groups=tree.groups,
         ads=tree.ads,
         keywords=tree.keywords,
-        ad_costs=costs,
+        ad_costs=drafts.costs,
         visits=assembly.visits,
         calls=assembly.calls(),
         static_numbers=list(firm.static_numbers),
@@ -144,28 +201,13 @@ def build(name: str, recipe: Recipe) -> World:
 
 
 class _Assembly:
-    """Gives ids in the order of time and freezes the drafts."""
+    """Freezes the drafts."""
 
     def __init__(self, chance: Random, crowd: Crowd, office: Office) -> None:
         self.chance = chance
-        self.firm = firm = crowd.firm
+        self.firm = crowd.firm
         self.crowd = crowd
         self.office = office
-        office.calls.sort(key=lambda call: call.at)
-        office.leads.sort(key=lambda lead: lead.at)
-        office.cards.sort(key=lambda card: card.created_at)
-        office.deals.sort(key=lambda deal: deal.at)
-        for number, call in enumerate(office.calls):
-            call.call_id = firm.first_call + number * 13 + number % 7
-        for number, lead in enumerate(office.leads):
-            lead.lead_id = firm.first_lead + number * 2
-        for number, card in enumerate(office.cards):
-            card.contact_id = firm.first_contact + number
-        for number, deal in enumerate(office.deals):
-            deal.deal_id = firm.first_deal + number
-            if firm.one_record and deal.lead is not None:
-                deal.deal_id = deal.lead.lead_id
-        crowd.stays.sort(key=lambda stay: (stay.at, stay.visit_id))
         self.visits = [self._visit(stay) for stay in crowd.stays]
         self._visit_of = {visit.visit_id: visit for visit in self.visits}
 
@@ -369,7 +411,7 @@ class _Assembly:
 
     def _call(self, draft: CallDraft, known: set[str], known_target: set[str]) -> Call:
         chance, stay, static = self.chance, draft.stay, draft.static
-        visit = self._visit_of[stay.visit_id] if stay else None
+        visit = self._visit_of[self._seen_as(draft, stay)] if stay else None
         number = chance.choice(self.firm.pool_numbers) if stay else ""
         if static is not None:
             number = static.number
@@ -442,6 +484,10 @@ class _Assembly:
             deleted_at=moment(draft.deleted_at) if draft.deleted_at else None,
             visitor_id=visit.visitor_id if visit else None,
         )
+
+    def _seen_as(self, draft: CallDraft, stay: Stay) -> int:
+        """The visit the tracker takes a call for: with too few numbers not always his."""
+        return self.office.taken_for.get(id(draft), stay).visit_id
 
     def _session(self, visit: Visit) -> int:
         if self.firm.tracker:

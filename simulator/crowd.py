@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -74,7 +74,6 @@ class Stay:
     page_views: int = 1
     goals: list[int] = field(default_factory=list)
     visit_id: int = 0
-    race: float = 0.0  # how soon interest became a lead: the least of all wins
 
 
 class Crowd:
@@ -124,8 +123,18 @@ class Crowd:
                 self._cookies.add(made)
                 return made
 
-    def visit(self, days: int, tree: Tree, clicks: Clicks, visits_wanted: int) -> None:
-        """Fill `stays`: nearly every click a visit, the other channels beside them."""
+    def visit(
+        self,
+        days: int,
+        tree: Tree,
+        clicks: Clicks,
+        visits_wanted: int,
+        hard: bool = False,
+    ) -> None:
+        """Fill `stays`: nearly every click a visit, the other channels beside them.
+
+        `hard`: three in ten people come with two devices or more.
+        """
         rng = self.rng
         index = np.repeat(np.arange(len(clicks.day)), clicks.clicks)
         index = index[rng.random(len(index)) < 0.94]  # some clicks never arrive
@@ -158,6 +167,8 @@ class Crowd:
             self._arrive(
                 self.midnight + at, what, on, which, tree, back[place], dice[place]
             )
+        if hard:
+            self._more_devices(days)
         durations = rng.exponential(95, len(self.stays))
         bounced = rng.random(len(self.stays)) < 0.24
         moments = [stay.at for stay in self.stays]
@@ -169,6 +180,44 @@ class Crowd:
             stay.visit_id = visit_id
             stay.duration_s = int(length) % 14 if left else 15 + min(int(length), 1500)
             stay.page_views = 1 if left else 1 + min(stay.duration_s // 55, 18)
+
+    def _more_devices(self, days: int) -> None:
+        """Let people who have one device come with another: directly, or next time."""
+        chance = self.chance
+        stays: dict[int, list[Stay]] = {}
+        for stay in self.stays:
+            stays.setdefault(stay.human.number, []).append(stay)
+        single = [human for human in self.people if len(human.cookies) == 1]
+        wanted = round(0.3 * len(self.people)) - (len(self.people) - len(single))
+        end = self.midnight + days * 86400
+        for human in chance.sample(single, max(0, min(wanted, len(single)))):
+            held = stays[human.number]
+            device = (held[0].device + 1 + (chance.random() < 0.1)) % 3
+            if len(held) == 1:
+                # back on its own, on a day that is left, at the same time of day
+                left = (end - held[0].at) // 86400
+                shift = chance.randrange(min(left, 20) + 1) * 86400
+                first = held[0]
+                at = min(first.at + shift + chance.randrange(60, 1500), end - 1800)
+                interest = 1 - math.exp(-sum(b.effect for b in human.bumps) - 0.15)
+                stay = replace(
+                    first,
+                    at=max(at, first.at + 30),
+                    channel="direct",
+                    criterion=None,
+                    ad=0,
+                    warmth=interest * 2.2,
+                    goals=[],
+                )
+                human.bumps.append(Bump(stay.at, 0.15, 1.0, "direct", None))
+                self.stays.append(stay)
+            else:
+                stay = held[-1]
+            stay.device = device
+            stay.client_id = self.cookie(stay.at)
+            stay.is_new = True
+            human.cookies[device] = [stay.client_id]
+        self.stays.sort(key=lambda stay: stay.at)
 
     def _arrive(
         self,

@@ -148,8 +148,14 @@ class Office:
     """Turns visits into calls, leads and deals until the targets are met."""
 
     def __init__(
-        self, chance: Random, crowd: Crowd, days: int, targets: Targets
+        self,
+        chance: Random,
+        crowd: Crowd,
+        days: int,
+        targets: Targets,
+        hard: bool = False,
     ) -> None:
+        self.hard = hard
         self.chance = chance
         self.crowd = crowd
         self.firm = crowd.firm
@@ -163,6 +169,9 @@ class Office:
         self.leads: list[LeadDraft] = []
         self.cards: list[Card] = []
         self.deals: list[DealDraft] = []
+        self.lead_until = math.inf  # the last race of interest that made a lead
+        self.sale_until = math.inf  # the last one of leads that made a sale
+        self.taken_for: dict[int, Stay] = {}  # by id of the call: another's visit
         self._cards_of: dict[int, list[Card]] = {}
         self._stays_of: dict[int, list[Stay]] = {}
         self._relative: dict[int, Human] = {}
@@ -197,6 +206,8 @@ class Office:
         self._double_cards()
         self._more_calls(t.calls - len(self.calls))
         self._deletions()
+        if self.hard:
+            self._collide()
         if self.firm.one_record:
             self._one_record()
 
@@ -217,6 +228,7 @@ class Office:
             if stay.human.number not in seen:
                 seen.add(stay.human.number)
                 chosen.append(stay)
+                self.lead_until = float(draws[place]) / (stay.warmth + 1e-9)
         chosen.sort(key=lambda stay: (stay.at, stay.visit_id))
         daytime = [stay for stay in chosen if 8 <= _hour(stay.at) < 21]
         callers = {
@@ -312,6 +324,9 @@ class Office:
     def _families(self) -> None:
         """Some who ask are married: the two share a mobile or the flat's landline."""
         askers = [lead for lead in self.leads if lead.human]
+        if self.hard:
+            self._share_phones()
+            return
         for first, second in zip(askers[::33], askers[7::33], strict=False):
             a, b = first.human, second.human
             if a is None or b is None or a is b:
@@ -330,6 +345,43 @@ class Office:
                 b.phones.insert(1, a.phones[0])
             self._relative[a.number] = b
             self._relative[b.number] = a
+
+    def _share_phones(self) -> None:
+        """15 in 100 numbers belong to two: couples, and people who share a desk."""
+        people = [lead.human for lead in self.leads if lead.human]
+        for human in people:
+            self._introduce(human)
+        total = len({phone for human in people for phone in human.phones})
+        self.chance.shuffle(people)
+        pairs = zip(people[::2], people[1::2], strict=False)
+        for shared, (a, b) in enumerate(pairs):
+            if shared >= 0.15 * total:
+                break
+            if self.chance.random() < 0.5:
+                b.last_name = of_woman(a.last_name) if b.woman else of_man(a.last_name)
+            if self.chance.random() < 0.4:
+                landline = self.numbers.landline()
+                a.phones.insert(1, landline)
+                total += 1
+            else:
+                landline = a.phones[0]
+            b.phones.insert(1, landline)
+            self._relative[a.number] = b
+            self._relative[b.number] = a
+
+    def _collide(self) -> None:
+        """Too few numbers: some calls are taken for another visitor's who was there."""
+        stays = sorted(self.crowd.stays, key=lambda stay: stay.at)
+        times = [stay.at for stay in stays]
+        for call in self.calls:
+            if call.stay is None or self.chance.random() > 0.08:
+                continue
+            near = stays[
+                bisect_left(times, call.at - 1800) : bisect_left(times, call.at)
+            ]
+            others = [stay for stay in near if stay.human is not call.human]
+            if others:
+                self.taken_for[id(call)] = self.chance.choice(others)
 
     def _introduce(self, human: Human) -> None:
         """Give somebody a name, phones and perhaps an e-mail, once."""
@@ -503,6 +555,8 @@ class Office:
         margin = 3 * HOUR
         buyers = [place for _, place, at in drawn if at < self.end - margin][:sales]
         bought = set(buyers)
+        if buyers:
+            self.sale_until = max(race for race, place, _ in drawn if place in bought)
         for place in sorted(buyers):
             self._deal(valid[place], opened[place], won_at[place], "WON")
         rest = [place for _, place, _ in drawn if place not in bought]

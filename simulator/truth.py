@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from simulator.causes import ChannelEffect
     from simulator.world import Payment, World
 
 KINDS = (
@@ -695,8 +696,46 @@ def accuracy(
     identifier. Identifiers of several owners, unknown ones and those nobody assigned
     do not count.
     """
-    groups = linkable(world, now)
-    whose = owners(world, now)
+    return _judged(owners(world, now), linkable(world, now), assignment, token, kinds)
+
+
+def group_accuracy(
+    world: World,
+    assignment: Mapping[Node, str],
+    token: Callable[[str, str], str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+) -> Accuracy:
+    """`accuracy` over all firms at once: who joins people of two firms is wrong.
+
+    Ids of a CRM (contact, lead, deal, offline_sale) are written `<firm>:<id>` here,
+    such as `spb:30500017`.
+    """
+    whose: dict[Node, frozenset[str]] = {}
+    groups: dict[Node, int] = {}
+    for name in BRANCHES:
+        firm, first = world.branch(name), len(groups)
+        for node, people in owners(firm, now or world.now).items():
+            known = whose.get(_of_group(name, node), frozenset())
+            whose[_of_group(name, node)] = known | people
+        for node, number in linkable(firm, now or world.now).items():
+            groups[_of_group(name, node)] = first + number
+    return _judged(whose, groups, assignment, token, kinds)
+
+
+def _of_group(firm: str, node: Node) -> Node:
+    kind, value = node
+    crm = kind in ("contact", "lead", "deal", "offline_sale")
+    return kind, f"{firm}:{value}" if crm else value
+
+
+def _judged(
+    whose: Mapping[Node, frozenset[str]],
+    groups: Mapping[Node, int],
+    assignment: Mapping[Node, str],
+    token: Callable[[str, str], str] | None,
+    kinds: Mapping[str, str] | None,
+) -> Accuracy:
     rename = kinds or {kind: kind for kind in KINDS}
     cells: list[tuple[str, int, str]] = []
     given: dict[Node, str] = {}
@@ -791,3 +830,12 @@ def _cell(value: object) -> object:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     return "" if value is None else value
+
+
+def channel_effects(
+    world: World, now: datetime | None = None, *, by_campaign: bool = False
+) -> list[ChannelEffect]:
+    """What would be lost without each channel; see `simulator.causes`."""
+    from simulator import causes
+
+    return causes.channel_effects(world, now, by_campaign=by_campaign)

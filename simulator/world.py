@@ -809,7 +809,10 @@ def build_world(
     `end_date` is exclusive (default: today in Moscow, the only impure default).
     `size` scales people and money; "small" is a two-week company for tests. `days`
     defaults to 90, or 14 when small. `now` only sets `World.now`, by default the
-    morning after the last day. Raises ValueError for a size or days out of range.
+    morning after the last day. `scenario` "hard" is for judging identity: shared
+    phones, people with several devices, calls taken for another visitor's. Without
+    `confounding` ads are shown to anybody, not to those who would buy anyway. Raises
+    ValueError for a size, days or a scenario out of range.
     """
     end = end_date or datetime.now(MOSCOW).date()
     days = (14 if size == "small" else 90) if days is None else days
