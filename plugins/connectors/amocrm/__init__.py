@@ -19,7 +19,12 @@ from connectors.base.connector import (
     Limits,
     TokenRequest,
 )
-from connectors.base.errors import ConnectorError, FatalError, ParseError
+from connectors.base.errors import (
+    ConnectorError,
+    FatalError,
+    ParseError,
+    RetriableError,
+)
 from connectors.base.stream import Stream, Window, from_json
 
 if TYPE_CHECKING:
@@ -175,7 +180,10 @@ class AmoCRM(Connector):
         """Records of a recorded page or object; none in the empty body of a 204."""
         if not body:
             return []
-        return lists.rows(stream, from_json(body), self._mapped)
+        try:
+            return lists.rows(stream, from_json(body), self._mapped)
+        except RetriableError as error:  # nobody can be asked once more
+            raise ParseError(str(error)) from None
 
     def check(self) -> list[str]:
         """Ask for the account and, when fields are mapped, for the lead fields."""

@@ -107,7 +107,7 @@ class Reader:
             ]
             if found.more and not new:
                 raise RetriableError(f"{self._what}: page {number} came before")
-            seen.update(map(self.stream.record_key, new))
+            seen.update(map(self._identity, new))
             yield new
             if not found.more:
                 return
@@ -213,6 +213,9 @@ class Reader:
         ):
             raise RetriableError(f"{self._what}: rows came that were not asked for")
         return found
+
+    def _identity(self, row: Record) -> str:
+        return repr([row.get(name) for name in self.stream.key])
 
     @property
     def _what(self) -> str:

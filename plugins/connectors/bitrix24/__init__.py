@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 
 from connectors.base.batch import Batch, JsonBatch, Record
 from connectors.base.connector import Account, Auth, ConnectionInfo, Connector, Limits
-from connectors.base.errors import ConnectorError, ParseError
+from connectors.base.errors import ConnectorError, ParseError, RetriableError
 from connectors.base.stream import Stream, Window, from_json
 from connectors.bitrix24 import errors, lists, records, streams
 from connectors.bitrix24.custom_fields import CustomFields
@@ -146,7 +146,10 @@ class Bitrix24(Connector):
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
         """Records of a recorded crm.*.list, crm.*.get or batch answer; or ParseError."""
-        return records.records(stream, from_json(body))
+        try:
+            return records.records(stream, from_json(body))
+        except RetriableError as error:  # nobody can be asked once more
+            raise ParseError(str(error)) from None
 
     def check(self) -> list[str]:
         """Ask for the deals' fields: proves the webhook and the mapped fields.
