@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_INT64 = re.compile("-?[0-9]{1,19}")
 RESOURCES = {
     "account_performance": "customer",
     "campaign_performance": "campaign",
@@ -213,8 +213,7 @@ def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record 
         for row in _results(envelope, what):
             record = _flat(row)
             if has_cost:
-                micros = _whole(record.get(MICROS, "0"))
-                record[OURS] = f"{Decimal(micros).scaleb(-6):f}"
+                record[OURS] = _units(_whole(record.get(MICROS, "0")))
             records.append(record)
     objects(stream, records, what)
     return records, summary
@@ -235,19 +234,28 @@ def _results(envelope: dict[str, Any], what: str) -> list[dict[str, Any]]:
 
 def _flat(row: Any, prefix: str = "", into: Record | None = None) -> Record:
     into = {} if into is None else into
-    for name, value in row.items() if isinstance(row, dict) else ():
-        if isinstance(value, dict):
+    for name, value in row.items() if type(row) is dict else ():
+        if type(value) is dict:
             _flat(value, f"{prefix}{name}.", into)
         elif name != "resourceName":
             into[prefix + name] = value
     return into
 
 
+def _units(micros: int) -> str:
+    """Millionths as a decimal text, exact."""
+    if micros < 0:
+        return f"-{_units(-micros)}"
+    return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+
+
 def _whole(value: Any) -> int:
     """An int64, which comes as text. Raises ParseError."""
+    if type(value) is str and value.isdigit() and value.isascii() and len(value) < 20:
+        return int(value)
     if type(value) is int:
         return value
-    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,19}", value):
+    if type(value) is not str or _INT64.fullmatch(value) is None:
         raise ParseError(f"a figure is no whole number: {str(value)[:40]!r}")
     return int(value)
 
@@ -256,10 +264,10 @@ def _agrees(records: list[Record], summary: Record | None) -> bool:
     """Do the rows add up to the vendor's summary row?"""
     if summary is None:
         return False
-    sums: Counter[str] = Counter()
-    for record in records:
-        for name in SUMMED:
-            sums[name] += _whole(record.get(name, "0"))
+    sums = {
+        name: sum(_whole(record.get(name, "0")) for record in records)
+        for name in SUMMED
+    }
     asked = {name for name in SUMMED if name in summary or sums[name]}
     if not asked and records:
         return False
