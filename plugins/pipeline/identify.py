@@ -1,119 +1,806 @@
-"""Who is who: the connected components of the joining edges, as a table.
+"""Who is who: the connected components of the joining edges, kept up to date.
 
-dbt decides which identifiers may join (`identity.identity_edges.is_joining`); a graph
-is not SQL's work, so the components are found here.
+dbt decides what joins whom (`identity.int_identifiers`, `identity.identity_edges`) and
+notes what it changed (`identity.changed_nodes`, `identity.changed_edges`). A graph is not
+SQL's work, so the components are found here: a run reads what changed and the persons it
+touches, and leaves in `identity.node_persons` what reading everything would leave. The
+person of an identifier is the node of the person's oldest identifier.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime
-from typing import TYPE_CHECKING
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from pipeline.components import KINDS, NEVER, Lookup, bridges, components, oldest
 from pipeline.errors import PipelineError
-from pipeline.log import say
+from pipeline.log import say, warn
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator
 
-Identifier = tuple[str, str, datetime | None]  # kind, identifier, first seen
-Node = tuple[str, str]  # kind, identifier
+    import psycopg
 
+    from pipeline.components import Int64s, Texts
 
-def persons(
-    identifiers: Sequence[Identifier], edges: Iterable[tuple[str, str, str, str]]
-) -> list[str]:
-    """The person_id of each identifier, in the order given.
+# a person of more identifiers than this is reported with the edges that made it
+LARGE_PERSON = 200
+# with more changes than this share of all nodes, to read everything costs less
+MOST_CHANGES = 0.2
+# edges of a large person that are reported
+MOST_REPORTED = 20
+# pages of a table that one question reads: 128 MB of it
+PAGES = 16_384
 
-    A person is a component; its id is `kind:identifier` of the component's oldest
-    identifier by (first seen, kind, identifier), unseen ones last: the same whatever
-    the order of rows. Raises PipelineError when an edge names an identifier that is
-    not in the list, or one is in it twice.
-    """
-    index = {(kind, value): i for i, (kind, value, _) in enumerate(identifiers)}
-    if len(index) != len(identifiers):
-        counts = Counter((kind, value) for kind, value, _ in identifiers)
-        twice = next(node for node, count in counts.items() if count > 1)
-        raise PipelineError(f"identity.identifiers lists {':'.join(twice)} twice")
-    left: list[int] = []
-    right: list[int] = []
-    for left_kind, left_id, right_kind, right_id in edges:
-        try:
-            left.append(index[left_kind, left_id])
-            right.append(index[right_kind, right_id])
-        except KeyError as error:
-            raise PipelineError(
-                "identity.identity_edges joins an identifier that "
-                f"identity.identifiers does not list: {':'.join(error.args[0])}"
-            ) from None
-    size = len(identifiers)
-    graph = coo_array(
-        (np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size)
-    )
-    count, labels = connected_components(graph, directed=False)
-    oldest: list[tuple[bool, float, str, str] | None] = [None] * int(count)
-    for (kind, value, seen), label in zip(identifiers, labels, strict=True):
-        age = (seen is None, 0.0 if seen is None else seen.timestamp(), kind, value)
-        known = oldest[label]
-        if known is None or age < known:
-            oldest[label] = age
-    names = ["" if age is None else f"{age[2]}:{age[3]}" for age in oldest]
-    return [names[label] for label in labels]
+IN_GRAPH: LiteralString = "standing in ('strong', 'joining')"
+# deltas are small: their cost must follow the delta, not the table a plan would scan
+BY_INDEX: LiteralString = """
+    set local enable_hashjoin = off; set local enable_mergejoin = off;
+    set local enable_seqscan = off; set local enable_bitmapscan = off;
+    set local enable_sort = on; set local enable_memoize = off;
+    set local max_parallel_workers_per_gather = 0
+"""
+ASSIGNED: LiteralString = """
+    create or replace view identity.person_identifiers_assigned as
+    select
+        persons.kind || ':' || persons.identifier as person_id,
+        identifiers.kind,
+        identifiers.identifier,
+        identifiers.first_seen_at
+    from identity.node_persons
+    inner join identity.int_identifiers as identifiers
+        on node_persons.node_id = identifiers.node_id
+    inner join identity.int_identifiers as persons
+        on node_persons.person_node = persons.node_id
+"""
 
 
-def identify() -> dict[str, int]:
-    """Replace identity.person_identifiers_assigned; returns what was counted.
+@dataclass
+class Counts:
+    """What a run read and wrote."""
+
+    is_full: bool
+    nodes_read: int = 0
+    edges_read: int = 0
+    rows_written: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    # persons (their nodes) that were touched, and those of them above the limit
+    large: list[int] = field(default_factory=list)
+    touched: list[int] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kind = "everything" if self.is_full else "what changed"
+        events = ", ".join(f"{n} {event}" for event, n in sorted(self.events.items()))
+        return (
+            f"read {kind}: {self.nodes_read} identifiers and {self.edges_read} edges; "
+            f"{self.rows_written} identifiers changed hands"
+            + (f" (persons: {events})" if events else "")
+        )
+
+
+def identify(*, full: bool = False) -> Counts:
+    """Bring identity.node_persons up to date; returns what was counted.
 
     One transaction as role transformer: a reader sees the old persons or the new.
+    `full` reads everything whatever is noted. Raises PipelineError when an edge names
+    an identifier that is not in int_identifiers, or one is in it twice.
     """
     with connect("transformer") as connection:
-        identifiers: list[Identifier] = connection.execute(
-            "select kind, identifier, first_seen_at from identity.identifiers"
-        ).fetchall()
-        edges: list[tuple[str, str, str, str]] = connection.execute(
-            """
-            select left_kind, left_id, right_kind, right_id
-            from identity.identity_edges
-            where is_joining
-            """
-        ).fetchall()
-        assigned = persons(identifiers, edges)
-        connection.execute(
-            """
-            create table if not exists identity.person_identifiers_assigned (
-                person_id text not null,
-                kind text not null,
-                identifier text not null,
-                first_seen_at timestamptz,
-                primary key (kind, identifier)
-            )
-            """
+        counts = update(connection, full=full)
+        large = note_large_persons(connection, counts)
+    say(str(counts))
+    for person, size in large:
+        warn(
+            f"person {person} has {size} identifiers: look at identity.large_persons "
+            "for the edges that hold it together, and forbid the wrong one"
         )
-        connection.execute("truncate identity.person_identifiers_assigned")
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(
-                "copy identity.person_identifiers_assigned "
-                "(person_id, kind, identifier, first_seen_at) from stdin"
-            ) as copy,
-        ):
-            for person_id, identifier in zip(assigned, identifiers, strict=True):
-                copy.write_row((person_id, *identifier))
-        connection.execute("analyze identity.person_identifiers_assigned")
-    sizes = Counter(assigned)
-    counts = {
-        "identifiers": len(identifiers),
-        "edges": len(edges),
-        "persons": len(sizes),
-        "largest": max(sizes.values(), default=0),
-    }
-    say(
-        f"{counts['identifiers']} identifiers and {counts['edges']} joining edges make "
-        f"{counts['persons']} persons; the largest has {counts['largest']} identifiers"
+    return counts
+
+
+def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts:
+    """The work of `identify` inside the caller's transaction."""
+    # nobody may note a change between our reading of the notes and their removal
+    connection.execute(
+        "lock table identity.changed_nodes, identity.changed_edges, "
+        "identity.changed_identifiers, identity.identify_state in share mode"
+    )
+    row = connection.execute(
+        """
+        select
+            is_full_needed,
+            (select count(*) from identity.changed_nodes)
+            + (select count(*) from identity.changed_edges),
+            (
+                select greatest(reltuples, 0) from pg_class
+                where oid = 'identity.node_persons'::regclass
+            )
+        from identity.identify_state
+        """
+    ).fetchone()
+    assert row is not None
+    full = full or row[0] or row[1] > max(1000.0, MOST_CHANGES * row[2])
+    counts = build(connection) if full else _increment(connection)
+    connection.execute(ASSIGNED)
+    connection.execute(
+        "truncate identity.changed_nodes, identity.changed_edges, "
+        "identity.changed_identifiers"
+    )
+    connection.execute(
+        """
+        update identity.identify_state
+        set
+            is_full_needed = false,
+            first_built_at = coalesce(first_built_at, clock_timestamp()),
+            last_built_at = clock_timestamp()
+        """
     )
     return counts
+
+
+# -- everything ------------------------------------------------------------------------
+
+
+def build(connection: psycopg.Connection[Any], *, index: bool = True) -> Counts:
+    """Read all nodes and edges, and write the persons anew if they differ.
+
+    `index=False` leaves the keys of the table to `index_persons`.
+    """
+    ids, first_seen, left, right = _graph(connection)
+    count, labels = components(len(ids), left, right)
+    edges = len(left)
+    del left, right
+    chosen = oldest(
+        count, labels, ids, first_seen, _ranks(connection), _texts_of(connection)
+    )
+    persons = chosen[labels]
+    del first_seen
+    counts = Counts(is_full=True, nodes_read=len(ids), edges_read=edges)
+    sizes = np.bincount(labels, minlength=count)
+    counts.large = chosen[sizes > LARGE_PERSON].tolist()
+    old_ids, old_persons = _columns(
+        connection,
+        "identity.node_persons",
+        ("int8send(node_id)", "int8send(person_node)"),
+    )
+    counts.rows_written = _replace(
+        connection, ids, persons, old_ids, old_persons, index=index
+    )
+    if len(old_ids):
+        counts.events = _note_events(
+            connection, _fates(ids, persons, old_ids, old_persons)
+        )
+    return counts
+
+
+def _graph(
+    connection: psycopg.Connection[Any],
+) -> tuple[Int64s, Int64s, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Node ids, when each was first seen, and edges by position in the two.
+
+    Texts stay in the database: their 64-bit hashes come over and are looked up here,
+    with another seed should two of them ever be equal.
+    """
+    for seed in range(5):
+        kind_id = f"hashtextextended({{0}}, hashtextextended({{1}}, {seed}))"
+        ids, first_seen, hashes = _columns(
+            connection,
+            "identity.int_identifiers",
+            (
+                "int8send(node_id)",
+                "timestamptz_send(coalesce(first_seen_at, 'infinity'))",
+                f"int8send({kind_id.format('identifier', 'kind')})",
+            ),
+            IN_GRAPH,
+        )
+        try:
+            lookup = Lookup(hashes)
+        except ValueError:
+            continue
+        left, right = (
+            lookup.positions(side)
+            for side in _columns(
+                connection,
+                "identity.identity_edges",
+                (
+                    f"int8send({kind_id.format('left_id', 'left_kind')})",
+                    f"int8send({kind_id.format('right_id', 'right_kind')})",
+                ),
+                "is_joining",
+            )
+        )
+        if min(left.min(initial=0), right.min(initial=0)) < 0:
+            raise PipelineError(_unknown(connection))
+        return ids, first_seen, left, right
+    raise PipelineError(
+        "identity.int_identifiers lists an identifier twice: build station "
+        "build_identifiers again with --full-refresh"
+    )
+
+
+def _unknown(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute(
+        f"""
+        select edges.kind, edges.identifier
+        from (
+            select left_kind as kind, left_id as identifier
+            from identity.identity_edges where is_joining
+            union all
+            select right_kind, right_id
+            from identity.identity_edges where is_joining
+        ) as edges
+        where not exists (
+            select from identity.int_identifiers as identifiers
+            where
+                identifiers.kind = edges.kind
+                and identifiers.identifier = edges.identifier
+                and {IN_GRAPH}
+        )
+        limit 1
+        """
+    ).fetchone()
+    name = ":".join(row)[:200] if row else "?"
+    return (
+        "identity.identity_edges joins an identifier that identity.int_identifiers "
+        f"does not list as joining: {name}"
+    )
+
+
+def _columns(
+    connection: psycopg.Connection[Any],
+    table: LiteralString,
+    expressions: tuple[str, ...],
+    condition: str = "true",
+) -> tuple[Int64s, ...]:
+    """8-byte columns of a table in its physical order, as arrays.
+
+    The server packs a few thousand pages into one value each: to take millions of rows
+    one by one costs the client more than the whole rest.
+    """
+    parts: list[list[Int64s]] = [[] for _ in expressions]
+    packed = ", ".join(f"string_agg({each}, ''::bytea)" for each in expressions)
+    for pages in _page_ranges(connection, table):
+        row = connection.execute(
+            f"select {packed} from {table} where ({condition}) and {pages}",
+            binary=True,
+        ).fetchone()
+        assert row is not None
+        for part, value in zip(parts, row, strict=True):
+            if value is not None:
+                part.append(np.frombuffer(value, dtype=">i8").astype(np.int64))
+    return tuple(
+        np.concatenate(part) if part else np.zeros(0, dtype=np.int64) for part in parts
+    )
+
+
+def _page_ranges(
+    connection: psycopg.Connection[Any], table: LiteralString
+) -> Iterator[str]:
+    row = connection.execute(
+        "select pg_relation_size(%s::regclass) / current_setting('block_size')::int",
+        (table,),
+    ).fetchone()
+    assert row is not None
+    for page in range(0, max(int(row[0]), 1), PAGES):
+        yield f"ctid >= '({page},0)' and ctid < '({page + PAGES},0)'"
+
+
+def _ranks(connection: psycopg.Connection[Any]) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """By a kind's code, its place among the kinds in the order of their names."""
+    kinds: list[tuple[str, int]] = connection.execute(
+        "select kind, code from identity.node_kinds"
+    ).fetchall()
+    ranks = np.full(KINDS, KINDS, dtype=np.int16)
+    for rank, (_, code) in enumerate(sorted(kinds)):
+        ranks[code] = rank
+    return ranks
+
+
+def _texts_of(connection: psycopg.Connection[Any]) -> Any:
+    def texts(ids: Int64s) -> Texts:
+        return {
+            node: (kind, identifier)
+            for node, kind, identifier in connection.execute(
+                "select node_id, kind, identifier from identity.int_identifiers "
+                "where node_id = any(%s)",
+                (ids.tolist(),),
+            )
+        }
+
+    return texts
+
+
+def _replace(
+    connection: psycopg.Connection[Any],
+    ids: Int64s,
+    persons: Int64s,
+    old_ids: Int64s,
+    old_persons: Int64s,
+    *,
+    index: bool,
+) -> int:
+    """Write the pairs; returns how many differ from those that were there."""
+    now, before = _in_order(ids, persons), _in_order(old_ids, old_persons)
+    if len(now) == len(before) and np.array_equal(now, before):
+        return 0
+    rows = len(now)
+    if len(before):
+        common = np.intersect1d(
+            now.view([("n", "i8"), ("p", "i8")]).ravel(),
+            before.view([("n", "i8"), ("p", "i8")]).ravel(),
+            assume_unique=True,
+        )
+        rows = max(len(now), len(before)) - len(common)
+    del now, before
+    connection.execute("drop index if exists identity.node_persons_key")
+    connection.execute("drop index if exists identity.node_persons_by_person")
+    connection.execute("truncate identity.node_persons")
+    copy_pairs(connection, "identity.node_persons (node_id, person_node)", ids, persons)
+    if index:
+        index_persons(connection)
+    return rows
+
+
+def index_persons(connection: psycopg.Connection[Any]) -> None:
+    """The keys of identity.node_persons, and what the planner has to know of it."""
+    connection.execute(
+        "create unique index if not exists node_persons_key "
+        "on identity.node_persons (node_id)"
+    )
+    connection.execute(
+        "create index if not exists node_persons_by_person "
+        "on identity.node_persons (person_node)"
+    )
+    connection.execute("analyze identity.node_persons")
+
+
+def _in_order(ids: Int64s, persons: Int64s) -> np.ndarray[Any, Any]:
+    order = np.argsort(ids)
+    return np.ascontiguousarray(np.stack([ids[order], persons[order]], axis=1))
+
+
+def copy_pairs(
+    connection: psycopg.Connection[Any], table: str, left: Int64s, right: Int64s
+) -> None:
+    """COPY two bigint columns in; `table` names them: `t (a, b)`."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"copy {table} from stdin (format binary)") as copy,
+    ):
+        copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+        for start in range(0, len(left), 1 << 20):
+            part = slice(start, start + (1 << 20))
+            rows = np.empty(
+                len(left[part]),
+                dtype=[
+                    ("fields", ">i2"),
+                    ("left_size", ">i4"), ("left", ">i8"),
+                    ("right_size", ">i4"), ("right", ">i8"),
+                ],
+            )  # fmt: skip
+            rows["fields"], rows["left_size"], rows["right_size"] = 2, 8, 8
+            rows["left"], rows["right"] = left[part], right[part]
+            copy.write(rows.tobytes())
+        copy.write(struct.pack(">h", -1))
+
+
+# -- what changed ----------------------------------------------------------------------
+
+
+def _increment(connection: psycopg.Connection[Any]) -> Counts:
+    """Read the changes and the persons they touch; write what became different.
+
+    A person that lost an edge or a node, or whose nodes were first seen at another time
+    than before, is read whole: its nodes and edges. Any other takes part as one node,
+    its oldest: joining more to it can only merge it.
+    """
+    counts = Counts(is_full=False)
+    connection.execute(BY_INDEX)
+    nodes = _rows(
+        connection,
+        f"""
+        select
+            changed.node_id,
+            node_persons.person_node,
+            changed.was_first_seen_at is distinct from identifiers.first_seen_at,
+            identifiers.node_id is not null
+        from identity.changed_nodes as changed
+        left join identity.int_identifiers as identifiers
+            on
+                changed.node_id = identifiers.node_id
+                and identifiers.{IN_GRAPH}
+        left join identity.node_persons
+            on changed.node_id = node_persons.node_id
+        """,
+    )
+    born = [node for node, person, _, lives in nodes if lives and person is None]
+    lost = {
+        node: person
+        for node, person, _, lives in nodes
+        if not lives and person is not None
+    }
+    dirty = {
+        person
+        for _, person, is_other, lives in nodes
+        if person is not None and (is_other or not lives)
+    }
+    edges = _rows(
+        connection,
+        """
+        select
+            left_nodes.node_id,
+            right_nodes.node_id,
+            left_persons.person_node,
+            right_persons.person_node,
+            exists (
+                select from identity.identity_edges as edges
+                where
+                    edges.left_kind = changed.left_kind
+                    and edges.left_id = changed.left_id
+                    and edges.right_kind = changed.right_kind
+                    and edges.right_id = changed.right_id
+                    and edges.is_joining
+            ) as is_joining,
+            changed.was_joining
+        from identity.changed_edges as changed
+        left join identity.int_identifiers as left_nodes
+            on
+                changed.left_kind = left_nodes.kind
+                and changed.left_id = left_nodes.identifier
+        left join identity.int_identifiers as right_nodes
+            on
+                changed.right_kind = right_nodes.kind
+                and changed.right_id = right_nodes.identifier
+        left join identity.node_persons as left_persons
+            on left_nodes.node_id = left_persons.node_id
+        left join identity.node_persons as right_persons
+            on right_nodes.node_id = right_persons.node_id
+        """,
+    )
+    added: list[tuple[int, int]] = []
+    person_of: dict[int, int] = {}
+    for left, right, left_person, right_person, is_joining, was_joining in edges:
+        if is_joining:
+            if left is None or right is None:
+                raise PipelineError(_unknown(connection))
+            if left_person is None or left_person != right_person:
+                added.append((left, right))
+                person_of[left], person_of[right] = left_person, right_person
+        elif was_joining:
+            dirty |= {left_person, right_person} - {None}
+    counts.edges_read = len(edges)
+    members = _members(connection, dirty, lost, born)
+    inside = _edges_inside(connection, members)
+    counts.edges_read += len(inside)
+    # what is not read whole stands as one point: its person's oldest node
+    inside += [
+        (
+            left if left in members else person_of[left],
+            right if right in members else person_of[right],
+        )
+        for left, right in added
+    ]
+    points: dict[int, int | None] = dict(members)
+    for pair in inside:
+        for point in pair:
+            points.setdefault(point, point)
+    counts.nodes_read = len(points)
+    now = _persons_of(connection, list(points), inside)
+    changed = {node: new for node, new in now.items() if points[node] != new}
+    _write(connection, counts, members, lost, changed)
+    counts.touched = sorted({*now.values(), *dirty})
+    before = {node: old for node, old in points.items() if old is not None}
+    counts.events = _note_events(
+        connection,
+        _fates(
+            np.fromiter(now.keys(), np.int64, len(now)),
+            np.fromiter(now.values(), np.int64, len(now)),
+            np.array([*before, *lost], dtype=np.int64),
+            np.array([*before.values(), *lost.values()], dtype=np.int64),
+        ),
+    )
+    return counts
+
+
+def _members(
+    connection: psycopg.Connection[Any],
+    dirty: set[int],
+    lost: dict[int, int],
+    born: list[int],
+) -> dict[int, int | None]:
+    """The nodes of these persons but the lost, and the new ones: the person each had."""
+    members: dict[int, int | None] = {
+        node: person
+        for node, person in _rows(
+            connection,
+            "select node_id, person_node from identity.node_persons "
+            "where person_node = any(%s)",
+            (sorted(dirty),),
+        )
+        if node not in lost
+    }
+    members.update(dict.fromkeys(born))
+    return members
+
+
+def _edges_inside(
+    connection: psycopg.Connection[Any], members: dict[int, int | None]
+) -> list[tuple[int, int]]:
+    """The joining edges between these nodes."""
+    connection.execute("create temp table members (node_id bigint, same bigint)")
+    nodes = np.fromiter(members, np.int64, len(members))
+    copy_pairs(connection, "members (node_id, same)", nodes, nodes)
+    connection.execute("create unique index on members (node_id)")
+    connection.execute("analyze members")
+    found = _rows(
+        connection,
+        """
+        select distinct lefts.node_id, rights.node_id
+        from members
+        inner join identity.int_identifiers as lefts using (node_id)
+        inner join identity.identity_edges as edges
+            on
+                lefts.kind = edges.left_kind
+                and lefts.identifier = edges.left_id
+                and edges.is_joining
+        inner join identity.int_identifiers as rights
+            on
+                edges.right_kind = rights.kind
+                and edges.right_id = rights.identifier
+        inner join members as others on rights.node_id = others.node_id
+        """,
+    )
+    connection.execute("drop table members")
+    return found
+
+
+def _persons_of(
+    connection: psycopg.Connection[Any],
+    points: list[int],
+    pairs: list[tuple[int, int]],
+) -> dict[int, int]:
+    """The oldest node of each point's component."""
+    ids = np.array(points, dtype=np.int64)
+    order = np.argsort(ids)
+    ids = ids[order]
+    first_seen = np.full(len(ids), NEVER, dtype=np.int64)
+    found = _rows(
+        connection,
+        "select node_id, timestamptz_send(coalesce(first_seen_at, 'infinity')) "
+        "from identity.int_identifiers where node_id = any(%s)",
+        (ids.tolist(),),
+    )
+    first_seen[np.searchsorted(ids, np.array([n for n, _ in found], np.int64))] = (
+        np.frombuffer(b"".join(seen for _, seen in found), dtype=">i8")
+    )
+    ends = np.searchsorted(ids, np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    count, labels = components(len(ids), ends[:, 0], ends[:, 1])
+    chosen = oldest(
+        count, labels, ids, first_seen, _ranks(connection), _texts_of(connection)
+    )
+    return dict(zip(ids.tolist(), chosen[labels].tolist(), strict=True))
+
+
+def _write(
+    connection: psycopg.Connection[Any],
+    counts: Counts,
+    members: dict[int, int | None],
+    lost: dict[int, int],
+    changed: dict[int, int],
+) -> None:
+    """Take out, put in and change the rows of identity.node_persons."""
+    cursor = connection.execute(
+        "delete from identity.node_persons where node_id = any(%s)", (list(lost),)
+    )
+    counts.rows_written += cursor.rowcount
+    new = {n: person for n, person in changed.items() if n in members}
+    born = [node for node in new if members[node] is None]
+    moved = [node for node in new if members[node] is not None]
+    merged = [person for person in changed if person not in members]
+    copy_pairs(
+        connection,
+        "identity.node_persons (node_id, person_node)",
+        np.array(born, dtype=np.int64),
+        np.array([new[node] for node in born], dtype=np.int64),
+    )
+    counts.rows_written += len(born)
+    for nodes, column in ((moved, "node_id"), (merged, "person_node")):
+        counts.rows_written += connection.execute(
+            f"""
+            update identity.node_persons
+            set person_node = changed.new
+            from unnest(%s::bigint[], %s::bigint[]) as changed (old, new)
+            where node_persons.{column} = changed.old
+            """,
+            (nodes, [changed[node] for node in nodes]),
+        ).rowcount
+
+
+def _rows(
+    connection: psycopg.Connection[Any],
+    query: LiteralString,
+    values: tuple[Any, ...] = (),
+) -> list[Any]:
+    """All rows, in Postgres' binary form: numbers need no reading."""
+    return connection.execute(query, values or None, binary=True).fetchall()
+
+
+# -- what became of persons ------------------------------------------------------------
+
+
+def _fates(
+    ids: Int64s, persons: Int64s, old_ids: Int64s, old_persons: Int64s
+) -> list[tuple[int, str, int | None]]:
+    """(person, event, other person) for all that are new, changed or no more.
+
+    The arrays hold whole persons: each node's now, and each node's before.
+    """
+    order, old_order = np.argsort(ids), np.argsort(old_ids)
+    ids, persons = ids[order], persons[order]
+    old_ids, old_persons = old_ids[old_order], old_persons[old_order]
+    _, place, old_place = np.intersect1d(
+        ids, old_ids, assume_unique=True, return_indices=True
+    )
+    now, before = persons[place], old_persons[old_place]
+    moved = now != before
+    pairs = np.unique(np.stack([before[moved], now[moved]], axis=1), axis=0)
+    live, lived = np.unique(persons), np.unique(old_persons)
+    stays = np.isin(pairs[:, 0], live)
+    was_there = np.isin(pairs[:, 1], lived)
+    _, inverse, targets = np.unique(
+        pairs[:, 0], return_inverse=True, return_counts=True
+    )
+    _, other_inverse, sources = np.unique(
+        pairs[:, 1], return_inverse=True, return_counts=True
+    )
+    is_split = stays | (targets[inverse] > 1)
+    is_merge = was_there | (sources[other_inverse] > 1)
+    events: list[tuple[int, str, int | None]] = [
+        (old, "split" if split else "merged" if merge else "renamed", new)
+        for (old, new), split, merge in zip(
+            pairs.tolist(), is_split.tolist(), is_merge.tolist(), strict=True
+        )
+    ]
+    held = np.union1d(now, pairs[:, 1])
+    events += [
+        (each, "born", None)
+        for each in np.setdiff1d(np.setdiff1d(live, lived), held).tolist()
+    ]
+    kept = np.union1d(before, pairs[:, 0])
+    events += [
+        (each, "gone", None)
+        for each in np.setdiff1d(np.setdiff1d(lived, live), kept).tolist()
+    ]
+    return events
+
+
+def _note_events(
+    connection: psycopg.Connection[Any], events: list[tuple[int, str, int | None]]
+) -> dict[str, int]:
+    """Write what became of persons; returns how many rows of each event."""
+    counts: dict[str, int] = {}
+    for _, event, _ in events:
+        counts[event] = counts.get(event, 0) + 1
+    if not events:
+        return counts
+    connection.execute(
+        """
+        with events as (
+            select * from unnest(%s::bigint[], %s::text[], %s::bigint[])
+            with ordinality as given (person, event, other, place)
+        ),
+
+        names as (
+            select nodes.node_id, coalesce(
+                identifiers.kind || ':' || identifiers.identifier,
+                changed.kind || ':' || changed.identifier
+            ) as person_id
+            from (
+                select person as node_id from events
+                union
+                select other from events where other is not null
+            ) as nodes
+            left join identity.int_identifiers as identifiers using (node_id)
+            left join identity.changed_nodes as changed using (node_id)
+        )
+
+        insert into identity.person_events (person_id, event, other_person_id)
+        select persons.person_id, events.event, others.person_id
+        from events
+        inner join names as persons
+            on events.person = persons.node_id and persons.person_id is not null
+        left join names as others on events.other = others.node_id
+        order by events.place
+        """,
+        (
+            [person for person, _, _ in events],
+            [event for _, event, _ in events],
+            [other for _, _, other in events],
+        ),
+    )
+    return counts
+
+
+# -- persons that grew too large -------------------------------------------------------
+
+
+def note_large_persons(
+    connection: psycopg.Connection[Any], counts: Counts
+) -> list[tuple[str, int]]:
+    """Write identity.large_persons; returns (person, identifiers) of the large ones.
+
+    An edge is reported with the number of identifiers it alone ties to the rest: the
+    most first, twenty of each person.
+    """
+    if counts.is_full:
+        connection.execute("truncate identity.large_persons")
+        large = counts.large
+    else:
+        connection.execute(
+            """
+            delete from identity.large_persons
+            using unnest(%s::bigint[]) as touched (node_id)
+            where large_persons.person_node = touched.node_id
+            """,
+            (counts.touched,),
+        )
+        large = [
+            person
+            for (person,) in connection.execute(
+                """
+                select person_node from identity.node_persons
+                where person_node = any(%s)
+                group by person_node having count(*) > %s
+                """,
+                (counts.touched, LARGE_PERSON),
+            )
+        ]
+    found = []
+    for person in large:
+        members = _members(connection, {person}, {}, [])
+        pairs = _edges_inside(connection, members)
+        weak = bridges(list(members), pairs)[:MOST_REPORTED]
+        connection.execute(
+            """
+            insert into identity.large_persons (
+                person_node, person_id, identifiers, position, left_kind, left_id,
+                right_kind, right_id, evidence, cuts_off
+            )
+            select
+                persons.node_id, persons.kind || ':' || persons.identifier, %(size)s,
+                weak.position, lefts.kind, lefts.identifier, rights.kind,
+                rights.identifier,
+                (
+                    select string_agg(distinct edges.evidence, ', ')
+                    from identity.identity_edges as edges
+                    where
+                        edges.is_joining
+                        and edges.left_kind = lefts.kind
+                        and edges.left_id = lefts.identifier
+                        and edges.right_kind = rights.kind
+                        and edges.right_id = rights.identifier
+                ),
+                weak.cuts_off
+            from unnest(%(left)s::bigint[], %(right)s::bigint[], %(cuts)s::bigint[])
+            with ordinality as weak (left_node, right_node, cuts_off, position)
+            inner join identity.int_identifiers as lefts
+                on weak.left_node = lefts.node_id
+            inner join identity.int_identifiers as rights
+                on weak.right_node = rights.node_id
+            inner join identity.int_identifiers as persons
+                on persons.node_id = %(person)s
+            """,
+            {
+                "size": len(members),
+                "person": person,
+                "left": [pair[0] for pair, _ in weak],
+                "right": [pair[1] for pair, _ in weak],
+                "cuts": [cuts for _, cuts in weak],
+            },
+        )
+        (name,) = _texts_of(connection)(np.array([person])).values()
+        found.append((":".join(name), len(members)))
+    return found

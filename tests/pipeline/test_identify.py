@@ -1,131 +1,357 @@
-"""Persons are the connected components, whatever the order of rows."""
+"""Persons are the connected components, whatever was done in whatever order."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import networkx as nx
+import numpy as np
+import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pipeline.errors import PipelineError
-from pipeline.identify import Identifier, identify, persons
+from pipeline import identify as step
+from pipeline.components import NEVER, Lookup, bridges, components, oldest
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
 
-    import psycopg
-
 START = datetime(2026, 1, 1, tzinfo=UTC)
-Edge = tuple[str, str, str, str]
+Node = tuple[str, str]  # kind, identifier
+TABLES = """
+drop table if exists identity.int_identifiers, identity.identity_edges cascade;
+create table identity.int_identifiers (
+    node_id bigint not null, kind text not null, identifier text not null,
+    first_seen_at timestamptz, standing text not null
+);
+create unique index on identity.int_identifiers (kind, identifier);
+create unique index on identity.int_identifiers (node_id);
+create table identity.identity_edges (
+    left_kind text not null, left_id text not null, right_kind text not null,
+    right_id text not null, evidence text not null, is_joining boolean not null
+);
+create unique index on identity.identity_edges
+(left_kind, left_id, right_kind, right_id, evidence);
+create index on identity.identity_edges (right_kind, right_id);
+call identity.note_changes('identity.int_identifiers', 'nodes');
+call identity.note_changes('identity.identity_edges', 'edges');
+truncate identity.node_persons, identity.person_events, identity.large_persons,
+identity.changed_nodes, identity.changed_edges;
+"""
 
 
-def brute_force(identifiers: list[Identifier], edges: list[Edge]) -> list[str]:
-    """Merge sets until nothing changes, then name each by its oldest member."""
-    groups = [{(kind, value)} for kind, value, _ in identifiers]
-    changed = True
-    while changed:
-        changed = False
-        for left_kind, left_id, right_kind, right_id in edges:
-            left = next(g for g in groups if (left_kind, left_id) in g)
-            right = next(g for g in groups if (right_kind, right_id) in g)
-            if left is not right:
-                left |= right
-                groups.remove(right)
-                changed = True
-    seen = {(kind, value): at for kind, value, at in identifiers}
-    latest = datetime.max.replace(tzinfo=UTC)
-    return [
-        ":".join(
-            min(
-                next(g for g in groups if (kind, value) in g),
-                key=lambda node: (seen[node] or latest, *node),
+class Graph:
+    """The tables that dbt makes, changed row by row as a test wishes."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+        connection.execute(TABLES)
+
+    def node(
+        self, kind: str, identifier: str, day: int | None = 0, standing: str = "joining"
+    ) -> None:
+        """As dbt writes it: the old row goes, the new one keeps its node id."""
+        seen = None if day is None else START + timedelta(days=day)
+        old = self.connection.execute(
+            "delete from identity.int_identifiers where kind = %s and identifier = %s "
+            "returning node_id",
+            (kind, identifier),
+        ).fetchone()
+        self.connection.execute(
+            """
+            insert into identity.int_identifiers
+            select
+                coalesce(%s, nextval('identity.node_serials') * 64 + code),
+                kind, %s, %s, %s
+            from identity.node_kinds where kind = %s
+            """,
+            (old[0] if old else None, identifier, seen, standing, kind),
+        )
+
+    def forget(self, node: Node) -> None:
+        """A node and all its edges are no more."""
+        for side in ("left", "right"):
+            self.connection.execute(
+                f"delete from identity.identity_edges where {side}_kind = %s "
+                f"and {side}_id = %s",
+                node,
             )
+        self.connection.execute(
+            "delete from identity.int_identifiers where kind = %s and identifier = %s",
+            node,
         )
-        for kind, value, _ in identifiers
-    ]
+
+    def edge(
+        self, left: Node, right: Node, evidence: str = "call", joining: bool = True
+    ) -> None:
+        """A row of evidence, put in anew when it is there."""
+        self.cut(left, right, evidence)
+        self.connection.execute(
+            "insert into identity.identity_edges values (%s, %s, %s, %s, %s, %s)",
+            (*left, *right, evidence, joining),
+        )
+
+    def cut(self, left: Node, right: Node, evidence: str = "call") -> None:
+        """A row of evidence is no more."""
+        self.connection.execute(
+            """
+            delete from identity.identity_edges
+            where left_kind = %s and left_id = %s and right_kind = %s
+            and right_id = %s and evidence = %s
+            """,
+            (*left, *right, evidence),
+        )
+
+    def run(self, *, full: bool = False) -> step.Counts:
+        """One step `identify`."""
+        with self.connection.transaction():
+            counts = step.update(self.connection, full=full)
+            step.note_large_persons(self.connection, counts)
+        return counts
+
+    def assigned(self) -> dict[Node, str]:
+        """The person of each identifier."""
+        rows = self.connection.execute(
+            "select kind, identifier, person_id "
+            "from identity.person_identifiers_assigned"
+        ).fetchall()
+        found = {(kind, identifier): person for kind, identifier, person in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """What the table of persons holds, byte for byte."""
+        return self.connection.execute(
+            "select * from identity.node_persons order by 1"
+        ).fetchall()
+
+    def events(self) -> list[tuple[str, str, str | None]]:
+        """What became of persons, oldest first."""
+        return self.connection.execute(
+            "select person_id, event, other_person_id from identity.person_events "
+            "order by event_id"
+        ).fetchall()
+
+    def expected(self) -> dict[Node, str]:
+        """The same by networkx, from the tables as they are."""
+        graph: nx.Graph[Node] = nx.Graph()
+        seen: dict[Node, tuple[datetime, str, str]] = {}
+        for kind, identifier, at in self.connection.execute(
+            "select kind, identifier, first_seen_at from identity.int_identifiers "
+            "where standing in ('strong', 'joining')"
+        ):
+            graph.add_node((kind, identifier))
+            latest = datetime.max.replace(tzinfo=UTC)
+            seen[kind, identifier] = (at or latest, kind, identifier)
+        for left_kind, left_id, right_kind, right_id in self.connection.execute(
+            "select left_kind, left_id, right_kind, right_id "
+            "from identity.identity_edges where is_joining"
+        ):
+            graph.add_edge((left_kind, left_id), (right_kind, right_id))
+        return {
+            node: ":".join(min(seen[each] for each in group)[1:])
+            for group in nx.connected_components(graph)
+            for node in group
+        }
 
 
-@st.composite
-def graphs(draw: st.DrawFn) -> tuple[list[Identifier], list[Edge]]:
-    nodes = draw(
+@pytest.fixture
+def graph(connect_as: Callable[[str], psycopg.Connection[Any]]) -> Graph:
+    return Graph(connect_as("transformer"))
+
+
+# -- arrays ----------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True), st.data())
+def test_lookup_finds_each_hash_and_no_other(
+    hashes: list[int], data: st.DataObject
+) -> None:
+    asked = data.draw(
         st.lists(
-            st.tuples(st.sampled_from(["phone", "client"]), st.integers(0, 30)),
-            min_size=1, max_size=15, unique=True,
+            (st.sampled_from(hashes) if hashes else st.nothing())
+            | st.integers(-(2**63), 2**63 - 1)
         )
+    )
+    found = Lookup(np.array(hashes, np.int64)).positions(np.array(asked, np.int64))
+    place = {value: i for i, value in enumerate(hashes)}
+    assert found.tolist() == [place.get(each, -1) for each in asked]
+
+
+def test_lookup_refuses_equal_hashes() -> None:
+    with pytest.raises(ValueError, match="equal"):
+        Lookup(np.array([1, 2, 1], np.int64))
+
+
+pairs = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=25)
+
+
+@given(pairs)
+def test_bridges_are_those_of_networkx(edges: list[tuple[int, int]]) -> None:
+    graph: nx.Graph[int] = nx.Graph(edges)
+    graph.remove_edges_from(list(nx.selfloop_edges(graph)))
+    whole = [sorted(group) for group in nx.connected_components(graph)]
+    for nodes in whole:
+        mine = [pair for pair in edges if pair[0] in nodes]
+        found = bridges(nodes, mine)
+        assert {tuple(sorted(edge)) for edge, _ in found} == {
+            tuple(sorted(edge)) for edge in nx.bridges(graph.subgraph(nodes))
+        }
+        for (left, right), cuts in found:
+            parted = nx.Graph(graph.subgraph(nodes))
+            parted.remove_edge(left, right)
+            assert cuts == min(len(g) for g in nx.connected_components(parted))
+
+
+@given(pairs, st.lists(st.integers(0, 3) | st.just(NEVER), min_size=15, max_size=15))
+def test_the_oldest_names_the_component(
+    edges: list[tuple[int, int]], seen: list[int]
+) -> None:
+    """Ties by kind's name, then by identifier."""
+    ids = np.arange(15, dtype=np.int64) * 64 + np.arange(15) % 3
+    names = ["b", "a", "c"]  # by code
+    ranks = np.array([1, 0, 2] + [9] * 61, np.int16)
+    texts = {n: (names[n % 64], f"{-n:+}") for n in ids.tolist()}
+    left, right = (np.array([e[i] for e in edges], np.int64) for i in (0, 1))
+    count, labels = components(15, left, right)
+    found = oldest(
+        count, labels, ids, np.array(seen), ranks, lambda asked: texts
     )  # fmt: skip
-    age = st.none() | st.integers(0, 3)
-    identifiers: list[Identifier] = []
-    for kind, number in nodes:
-        days = draw(age)
-        seen = None if days is None else START + timedelta(days=days)
-        identifiers.append((kind, str(number), seen))
-    node = st.sampled_from([(kind, value) for kind, value, _ in identifiers])
-    pairs = draw(st.lists(st.tuples(node, node), max_size=20))
-    return identifiers, [(*left, *right) for left, right in pairs]
+    graph: nx.Graph[int] = nx.Graph(edges)
+    graph.add_nodes_from(range(15))
+    for group in nx.connected_components(graph):
+        first = min(group, key=lambda i: (seen[i], *texts[int(ids[i])]))
+        assert {int(found[labels[i]]) for i in group} == {int(ids[first])}
 
 
-@given(graphs(), st.randoms(use_true_random=False))
-def test_components_equal_brute_force_in_any_order(
-    graph: tuple[list[Identifier], list[Edge]], rng: random.Random
+# -- the step --------------------------------------------------------------------------
+
+KINDS = ("phone", "ym_client_id", "crm_lead")
+nodes = st.tuples(st.sampled_from(KINDS), st.sampled_from("abcde"))
+days = st.none() | st.integers(0, 4)
+standings = st.sampled_from(["strong", "joining", "joining", "shared", "quarantined"])
+
+
+class Machine(RuleBasedStateMachine):
+    """Anything dbt may do to the tables, in any order, and the step in between."""
+
+    dsn = ""
+    connection: psycopg.Connection[Any]
+
+    @initialize()
+    def begin(self) -> None:
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
+        self.graph = Graph(self.connection)
+        self.graph.run(full=True)
+        self.known: set[str] = set()
+        self.settled = True
+
+    def living(self) -> dict[Node, str]:
+        return {
+            (kind, identifier): standing
+            for kind, identifier, standing in self.connection.execute(
+                "select kind, identifier, standing from identity.int_identifiers"
+            )
+        }
+
+    @rule(node=nodes, day=days, standing=standings)
+    def see(self, node: Node, day: int | None, standing: str) -> None:
+        """A new identifier, or one that is judged anew; its edges follow it."""
+        self.graph.node(*node, day, standing)
+        if standing not in ("strong", "joining"):
+            self.connection.execute(
+                "update identity.identity_edges set is_joining = false "
+                "where (left_kind, left_id) = (%s, %s) "
+                "or (right_kind, right_id) = (%s, %s)",
+                (*node, *node),
+            )
+        self.settled = False
+
+    @rule(node=nodes)
+    def forget(self, node: Node) -> None:
+        """An erased contact."""
+        self.graph.forget(node)
+        self.settled = False
+
+    @rule(left=nodes, right=nodes, evidence=st.sampled_from("xy"), wish=st.booleans())
+    def join(self, left: Node, right: Node, evidence: str, wish: bool) -> None:
+        living = self.living()
+        if left not in living or right not in living:
+            return
+        able = {living[left], living[right]} <= {"strong", "joining"}
+        self.graph.edge(left, right, evidence, joining=wish and able)
+        self.settled = False
+
+    @rule(left=nodes, right=nodes, evidence=st.sampled_from("xy"))
+    def cut(self, left: Node, right: Node, evidence: str) -> None:
+        self.graph.cut(left, right, evidence)
+        self.settled = False
+
+    @rule()
+    def station_again(self) -> None:
+        """dbt deletes and inserts rows that did not change."""
+        rows = self.connection.execute(
+            "delete from identity.identity_edges returning *"
+        ).fetchall()
+        for row in rows:
+            self.connection.execute(
+                "insert into identity.identity_edges values (%s, %s, %s, %s, %s, %s)",
+                row,
+            )
+
+    @rule()
+    def identify(self) -> None:
+        counts = self.graph.run()
+        assert not counts.is_full
+        self.settled = True
+        assert self.graph.run().rows_written == 0
+
+    @invariant()
+    def as_reading_everything(self) -> None:
+        if not getattr(self, "settled", False):
+            return
+        found = self.graph.assigned()
+        assert found == self.graph.expected()
+        incremental = self.graph.pairs()
+        with self.connection.transaction(force_rollback=True):
+            assert self.graph.run(full=True).rows_written == 0
+            self.connection.execute("truncate identity.node_persons")
+            self.graph.run(full=True)
+            assert self.graph.pairs() == incremental
+        self.follow(set(found.values()))
+
+    def follow(self, living: set[str]) -> None:
+        """Every person there ever was lives, or events lead on from it to its end."""
+        self.known |= living
+        ends: dict[str, str] = {}
+        for person, event, other in self.graph.events():
+            if event == "gone":
+                ends[person] = ""
+            elif event in ("merged", "renamed") or (event == "split" and other):
+                ends[person] = str(other)
+        assert {each for each in self.known - living if each not in ends} == set()
+
+    def teardown(self) -> None:
+        if hasattr(self, "connection"):
+            self.connection.close()
+
+
+def test_a_run_of_changes_leaves_what_reading_everything_leaves(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identifiers, edges = graph
-    found = dict(
-        zip([i[:2] for i in identifiers], persons(identifiers, edges), strict=True)
+    from hypothesis.stateful import run_state_machine_as_test
+
+    monkeypatch.setattr(step, "MOST_CHANGES", 1e9)
+    Machine.dsn = psycopg.conninfo.make_conninfo(warehouse, user="transformer")
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
-    expected = brute_force(identifiers, edges)
-    assert list(found.values()) == expected
-    rng.shuffle(identifiers)
-    edges = [
-        (c, d, a, b) if rng.random() < 0.5 else (a, b, c, d) for a, b, c, d in edges
-    ]
-    rng.shuffle(edges)
-    again = persons(identifiers, edges)
-    assert dict(zip([i[:2] for i in identifiers], again, strict=True)) == found
-
-
-def test_an_edge_to_an_unknown_identifier_is_refused() -> None:
-    with pytest.raises(PipelineError, match="does not list: phone:2"):
-        persons([("phone", "1", None)], [("phone", "1", "phone", "2")])
-
-
-def test_an_identifier_listed_twice_is_refused() -> None:
-    with pytest.raises(PipelineError, match="lists phone:1 twice"):
-        persons([("phone", "1", None), ("phone", "1", START)], [])
-
-
-def test_nobody_is_no_person(connect_as: Callable[[str], psycopg.Connection]) -> None:
-    assert persons([], []) == []
-
-
-def test_identify_replaces_the_persons_of_the_warehouse(
-    connect_as: Callable[[str], psycopg.Connection],
-) -> None:
-    dbt = connect_as("transformer")
-    dbt.execute(
-        """
-        drop table if exists identity.identifiers, identity.identity_edges;
-        create table identity.identifiers
-        (kind text, identifier text, first_seen_at timestamptz);
-        create table identity.identity_edges
-        (left_kind text, left_id text, right_kind text, right_id text, is_joining bool);
-        insert into identity.identifiers values
-        ('client', 'a', '2026-01-02'), ('phone', 'p', '2026-01-01'), ('client', 'b', null);
-        insert into identity.identity_edges values
-        ('client', 'a', 'phone', 'p', true), ('client', 'b', 'phone', 'p', false)
-        """
-    )
-    expected = [("client:b", "b"), ("phone:p", "a"), ("phone:p", "p")]
-    for _ in range(2):
-        counts = identify()
-        assert counts == {"identifiers": 3, "edges": 1, "persons": 2, "largest": 2}
-        assert (
-            dbt.execute(
-                "select person_id, identifier from identity.person_identifiers_assigned "
-                "order by 1, 2"
-            ).fetchall()
-            == expected
-        )
-    dbt.execute("drop table identity.identifiers, identity.identity_edges")

@@ -27,7 +27,7 @@ PREFIXES = {
 }
 # what people and Python read bears a plain name
 PLAIN_NAMES = {
-    "identity": {"identifiers", "identity_edges", "quarantined_identifiers"},
+    "identity": {"identity_edges", "quarantined_identifiers"},
     "marts": {
         "build_info",
         "data_freshness",

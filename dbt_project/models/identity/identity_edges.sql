@@ -1,6 +1,24 @@
 -- What `identify` reads: who is joined to whom, and by what. Edges that join nobody
 -- stay in the table, with the reason.
-{{ config(tags=['identifiers']) }}
+{{ config(
+    tags=['identifiers'],
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    indexes=[
+        {'columns': ['left_id', 'left_kind']},
+        {'columns': ['right_id', 'right_kind']},
+        {'columns': ['via_id', 'via_kind']},
+    ],
+    pre_hook=[
+        "{{ note_changed_namesakes() }}",
+        "{{ remove_changed('left_kind', 'left_id') }}",
+        "{{ remove_changed('right_kind', 'right_id') }}",
+        "{{ remove_changed('via_kind', 'via_id') }}",
+    ],
+    post_hook=["{{ note_changes_of('edges') }}", "{{ note_rules_applied() }}"]
+) }}
+{% set able = "('strong', 'joining')" %}
 
 with
 
@@ -16,81 +34,61 @@ identifiers as (
 
 ),
 
-contact_tokens as (
+names as (
 
-    select * from {{ ref('stg_bitrix24__contact_tokens') }}
+    select * from {{ ref('int_identifier_names') }}
+    where whole_name_token is not null
+
+),
+
+rules as (
+
+    select * from {{ ref('identity_rules') }}
+    where other_identifier is not null
+
+),
+
+-- said of one and the other is said of the other and the one
+rules_both_ways as (
+
+    select
+        rule,
+        kind,
+        identifier,
+        other_kind,
+        other_identifier,
+        reason
+    from rules
+    union
+    select
+        rule,
+        other_kind as kind,
+        other_identifier as identifier,
+        kind as other_kind,
+        identifier as other_identifier,
+        reason
+    from rules
+
+),
+
+changed as (
+
+    select * from {{ source('identity', 'changed_identifiers') }}
+
+),
+
+-- a pair is judged again when either end changed
+pairs as (
+
+    select evidence.*
+    from evidence
+    {{ only_changed('evidence.left_kind', 'evidence.left_id') }}
+    where evidence.right_id is not null
+    {{ or_changed('evidence.right_kind', 'evidence.right_id') }}
 
 ),
 
 seen_together as (
-
-    select
-        evidence.left_kind,
-        evidence.left_id,
-        evidence.right_kind,
-        evidence.right_id,
-        evidence.evidence,
-        evidence.first_seen_at,
-        evidence.last_seen_at,
-        evidence.times_seen,
-        case
-            when left_identifiers.standing not in ('strong', 'joining')
-                then left_identifiers.kind || ' is ' || left_identifiers.standing
-            when right_identifiers.standing not in ('strong', 'joining')
-                then right_identifiers.kind || ' is ' || right_identifiers.standing
-            -- a deal belongs to its primary contact; the others only take part
-            when evidence.evidence = 'deal_other_contact'
-                then 'contact is not the primary one'
-        end as why_not_joining
-    from evidence
-    inner join identifiers as left_identifiers
-        on
-            evidence.left_kind = left_identifiers.kind
-            and evidence.left_id = left_identifiers.identifier
-    inner join identifiers as right_identifiers
-        on
-            evidence.right_kind = right_identifiers.kind
-            and evidence.right_id = right_identifiers.identifier
-
-),
-
--- holders of a shared phone who bear one name are one person with two cards
-namesakes as (
-
-    select
-        contact_tokens.kind,
-        contact_tokens.token,
-        contact_tokens.name_token,
-        contact_tokens.created_at,
-        {{ crm_identifier(
-            'contact_tokens.account_id', 'contact_tokens.contact_id'
-        ) }} as contact
-    from contact_tokens
-    inner join identifiers
-        on
-            contact_tokens.kind = identifiers.kind
-            and contact_tokens.token = identifiers.identifier
-    where
-        identifiers.standing = 'shared'
-        and contact_tokens.name_token is not null
-
-),
-
-namesake_pairs as (
-
-    select
-        'crm_contact' as left_kind,
-        'crm_contact' as right_kind,
-        contact as right_id,
-        created_at as seen_at,
-        min(contact) over name_on_number as left_id,
-        'same_name_on_shared_' || kind as evidence
-    from namesakes
-    window name_on_number as (partition by kind, token, name_token)
-
-),
-
-namesake_edges as (
 
     select
         left_kind,
@@ -101,22 +99,166 @@ namesake_edges as (
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at,
         count(*) as times_seen,
-        null as why_not_joining
-    from namesake_pairs
-    where left_id <> right_id
+        min(source collate "C") as source,
+        min(contract collate "C") as contract,
+        min(account_id collate "C") as account_id,
+        min(record_key collate "C") as record_key,
+        max(confidence) as confidence,
+        null::text as via_kind,
+        null::text as via_id
+    from pairs
     group by left_kind, left_id, right_kind, right_id, evidence
 
 ),
 
-edges as (
+-- holders of a shared phone who bear one name are one person with two cards
+namesakes as (
+
+    select
+        evidence.left_kind as kind,
+        evidence.left_id as identifier,
+        evidence.seen_at,
+        evidence.source,
+        evidence.contract,
+        evidence.account_id,
+        evidence.record_key,
+        names.kind as via_kind,
+        names.identifier as via_id,
+        first_value(evidence.left_kind) over oldest_of_name as first_kind,
+        first_value(evidence.left_id) over oldest_of_name as first_id
+    from names
+    inner join identifiers
+        on
+            names.kind = identifiers.kind
+            and names.identifier = identifiers.identifier
+            and identifiers.standing = 'shared'
+    inner join evidence
+        on
+            names.kind = evidence.right_kind
+            and names.identifier = evidence.right_id
+            and names.name_token = evidence.name_token
+    {{ only_changed('names.kind', 'names.identifier') }}
+    window
+        oldest_of_name as (
+            partition by names.kind, names.identifier, names.whole_name_token
+            order by
+                evidence.left_kind collate "C" asc, evidence.left_id collate "C" asc
+        )
+
+),
+
+same_name as (
+
+    select
+        first_kind as left_kind,
+        first_id as left_id,
+        kind as right_kind,
+        identifier as right_id,
+        'same_name_on_shared_' || via_kind as evidence,
+        min(seen_at) as first_seen_at,
+        max(seen_at) as last_seen_at,
+        count(*) as times_seen,
+        min(source collate "C") as source,
+        min(contract collate "C") as contract,
+        min(account_id collate "C") as account_id,
+        min(record_key collate "C") as record_key,
+        1::real as confidence,
+        via_kind,
+        via_id
+    from namesakes
+    where (first_kind, first_id) <> (kind, identifier)
+    group by first_kind, first_id, kind, identifier, via_kind, via_id
+
+),
+
+-- a person who knows says that two identifiers belong together
+by_hand as (
+
+    select
+        rules.kind as left_kind,
+        rules.identifier as left_id,
+        rules.other_kind as right_kind,
+        rules.other_identifier as right_id,
+        'allowed' as evidence,
+        null::timestamptz as first_seen_at,
+        null::timestamptz as last_seen_at,
+        1::bigint as times_seen,
+        'seed' as source,
+        'identity_rules' as contract,
+        '' as account_id,
+        rules.reason as record_key,
+        1::real as confidence,
+        null::text as via_kind,
+        null::text as via_id
+    from rules
+    {{ only_changed('rules.kind', 'rules.identifier') }}
+    where rules.rule = 'allow'
+
+),
+
+found as (
 
     select * from seen_together
     union all
-    select * from namesake_edges
+    select * from same_name
+    union all
+    select * from by_hand
+
+),
+
+judged as (
+
+    select
+        found.left_kind,
+        found.left_id,
+        found.right_kind,
+        found.right_id,
+        found.evidence,
+        found.first_seen_at,
+        found.last_seen_at,
+        found.times_seen,
+        found.source,
+        found.contract,
+        found.account_id,
+        found.record_key,
+        found.confidence,
+        found.via_kind,
+        found.via_id,
+        case
+            when
+                (found.left_kind, found.left_id) = (found.right_kind, found.right_id)
+                then 'it is one identifier'
+            when rules.rule = 'forbid' then 'forbidden: ' || rules.reason
+            when left_identifiers.standing not in {{ able }}
+                then left_identifiers.kind || ' is ' || left_identifiers.standing
+            when right_identifiers.standing not in {{ able }}
+                then right_identifiers.kind || ' is ' || right_identifiers.standing
+            when rules.rule = 'allow' then null
+            -- a deal belongs to its primary contact; the others only take part
+            when found.evidence = 'deal_contact'
+                then 'contact is not the primary one'
+            when found.confidence < {{ var('identity_min_confidence') }}
+                then 'another visitor may have held the number'
+        end as why_not_joining
+    from found
+    inner join identifiers as left_identifiers
+        on
+            found.left_kind = left_identifiers.kind
+            and found.left_id = left_identifiers.identifier
+    inner join identifiers as right_identifiers
+        on
+            found.right_kind = right_identifiers.kind
+            and found.right_id = right_identifiers.identifier
+    left join rules_both_ways as rules
+        on
+            found.left_kind = rules.kind
+            and found.left_id = rules.identifier
+            and found.right_kind = rules.other_kind
+            and found.right_id = rules.other_identifier
 
 )
 
 select
     *,
     why_not_joining is null as is_joining
-from edges
+from judged

@@ -1,9 +1,22 @@
--- Each identifier and what it may prove: a function of all current evidence, judged
--- before anybody is joined to anybody.
+-- Each identifier and what it may prove: a function of all current evidence about it,
+-- judged before anybody is joined to anybody.
 {{ config(
     tags=['identifiers'],
-    indexes=[{'columns': ['kind', 'identifier'], 'unique': true}]
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['kind', 'identifier'],
+    on_schema_change='fail',
+    indexes=[
+        {'columns': ['identifier', 'kind'], 'unique': true},
+        {'columns': ['node_id'], 'unique': true},
+    ],
+    pre_hook="{{ note_replaced_nodes() }}",
+    post_hook=[
+        "{{ remove_unseen() }}",
+        "{{ note_changes_of('nodes') }}",
+    ]
 ) }}
+{% set browser_kinds = "('ym_client_id', 'ga_client_id', 'visitor')" %}
 
 with
 
@@ -13,39 +26,22 @@ evidence as (
 
 ),
 
-visits as (
+changed as (
 
-    select * from {{ ref('stg_yandex_metrica__visits') }}
-
-),
-
-calls as (
-
-    select * from {{ ref('stg_calltouch__calls') }}
+    select * from {{ source('identity', 'changed_identifiers') }}
 
 ),
 
-leads as (
+names as (
 
-    select * from {{ ref('stg_bitrix24__leads') }}
-
-),
-
-deals as (
-
-    select * from {{ ref('stg_bitrix24__deals') }}
+    select * from {{ ref('int_identifier_names') }}
 
 ),
 
-contacts as (
+rules as (
 
-    select * from {{ ref('stg_bitrix24__contacts') }}
-
-),
-
-contact_tokens as (
-
-    select * from {{ ref('stg_bitrix24__contact_tokens') }}
+    select * from {{ ref('identity_rules') }}
+    where other_identifier is null
 
 ),
 
@@ -55,134 +51,122 @@ token_facts as (
 
 ),
 
-sightings as (
+node_kinds as (
 
-    select
-        left_kind as kind,
-        left_id as identifier,
-        first_seen_at as seen_at
-    from evidence
-    union all
-    select
-        right_kind as kind,
-        right_id as identifier,
-        first_seen_at as seen_at
-    from evidence
-    union all
-    select
-        'ym_client_id' as kind,
-        client_id as identifier,
-        min(started_at) as seen_at
-    from visits
-    where client_id is not null
-    group by client_id
-    union all
-    select
-        'phone' as kind,
-        caller_phone as identifier,
-        called_at as seen_at
-    from calls
-    where caller_phone is not null
-    union all
-    select
-        'crm_lead' as kind,
-        {{ crm_identifier('account_id', 'lead_id') }} as identifier,
-        created_at as seen_at
-    from leads
-    union all
-    select
-        'crm_deal' as kind,
-        {{ crm_identifier('account_id', 'deal_id') }} as identifier,
-        created_at as seen_at
-    from deals
-    union all
-    select
-        'crm_contact' as kind,
-        {{ crm_identifier('account_id', 'contact_id') }} as identifier,
-        created_at as seen_at
-    from contacts
+    select * from {{ source('identity', 'node_kinds') }}
 
 ),
 
-identifiers as (
+sides as (
+
+    select
+        evidence.left_kind as kind,
+        evidence.left_id as identifier,
+        evidence.right_kind as other_kind,
+        evidence.right_id as other_id,
+        evidence.seen_at
+    from evidence
+    {{ only_changed('evidence.left_kind', 'evidence.left_id') }}
+    union all
+    select
+        evidence.right_kind as kind,
+        evidence.right_id as identifier,
+        evidence.left_kind as other_kind,
+        evidence.left_id as other_id,
+        evidence.seen_at
+    from evidence
+    {{ only_changed('evidence.right_kind', 'evidence.right_id') }}
+    where evidence.right_id is not null
+
+),
+
+seen as (
 
     select
         kind,
         identifier,
-        min(seen_at) as first_seen_at
-    from sightings
+        min(seen_at) as first_seen_at,
+        max(seen_at) as last_seen_at,
+        count(*) as times_seen
+    from sides
     group by kind, identifier
 
 ),
 
-token_holders as (
+-- whatever is seen with one other of a kind a hundred times is seen with one
+pairs as (
+
+    select distinct
+        kind,
+        identifier,
+        other_kind,
+        other_id
+    from sides
+    where
+        other_id is not null
+        and (kind in ('phone', 'email', 'click') or kind in {{ browser_kinds }})
+
+),
+
+holders as (
 
     select
         kind,
-        token,
-        count(
-            distinct {{ crm_identifier('account_id', 'contact_id') }}
-        ) as contacts_count,
-        count(distinct name_token) as names_count
-    from contact_tokens
-    group by kind, token
+        identifier,
+        count(*) filter (where other_kind = 'crm_contact') as contacts_count,
+        count(*) filter (where other_kind in {{ browser_kinds }}) as client_ids_count,
+        count(*) filter (where other_kind = 'crm_lead') as leads_count,
+        count(*) filter (where other_kind = 'phone') as phones_count
+    from pairs
+    group by kind, identifier
 
 ),
 
--- browsers of a number, and people of a browser
-counterparts as (
+names_borne as (
 
     select
-        right_kind as kind,
-        right_id as identifier,
-        count(distinct left_id) filter (where left_kind = 'ym_client_id')
-            as client_ids_count,
-        count(distinct left_id) filter (where left_kind = 'crm_lead') as leads_count
-    from evidence
-    where right_kind in ('phone', 'email', 'ym_client_id')
-    group by right_kind, right_id
-
-),
-
-client_id_phones as (
-
-    select
-        left_id as identifier,
-        count(distinct right_id) as phones_count
-    from evidence
-    where left_kind = 'ym_client_id' and right_kind = 'phone'
-    group by left_id
+        kind,
+        identifier,
+        count(*) filter (where is_whole) as names_count
+    from names
+    group by kind, identifier
 
 ),
 
 counted as (
 
     select
-        identifiers.kind,
-        identifiers.identifier,
-        identifiers.first_seen_at,
+        seen.kind,
+        seen.identifier,
+        seen.first_seen_at,
+        seen.last_seen_at,
+        seen.times_seen,
+        node_kinds.code as kind_code,
+        rules.rule,
         token_facts.number_type,
+        token_facts.mailbox_class,
         coalesce(token_facts.is_own_number, false) as is_own_number,
         coalesce(token_facts.is_placeholder, false) as is_placeholder,
-        coalesce(token_holders.contacts_count, 0) as contacts_count,
-        coalesce(token_holders.names_count, 0) as names_count,
-        coalesce(counterparts.client_ids_count, 0) as client_ids_count,
-        coalesce(counterparts.leads_count, 0) as leads_count,
-        coalesce(client_id_phones.phones_count, 0) as phones_count
-    from identifiers
-    left join token_facts on identifiers.identifier = token_facts.token
-    left join token_holders
+        coalesce(holders.contacts_count, 0) as contacts_count,
+        coalesce(names_borne.names_count, 0) as names_count,
+        coalesce(holders.client_ids_count, 0) as client_ids_count,
+        coalesce(holders.leads_count, 0) as leads_count,
+        coalesce(holders.phones_count, 0) as phones_count
+    from seen
+    inner join node_kinds on seen.kind = node_kinds.kind
+    left join token_facts on seen.identifier = token_facts.token
+    left join holders
         on
-            identifiers.kind = token_holders.kind
-            and identifiers.identifier = token_holders.token
-    left join counterparts
+            seen.kind = holders.kind
+            and seen.identifier = holders.identifier
+    left join names_borne
         on
-            identifiers.kind = counterparts.kind
-            and identifiers.identifier = counterparts.identifier
-    left join client_id_phones
+            seen.kind = names_borne.kind
+            and seen.identifier = names_borne.identifier
+    left join rules
         on
-            identifiers.identifier = client_id_phones.identifier
-            and identifiers.kind = 'ym_client_id'
+            seen.kind = rules.kind
+            and seen.identifier = rules.identifier
 
 ),
 
@@ -191,17 +175,32 @@ judged as (
     select
         *,
         case
-            when kind in ('crm_contact', 'crm_lead', 'crm_deal') then null
+            when rule = 'forbid' then 'forbidden'
+            when rule = 'allow' then null
+            when identifier like 'too-long:%' then 'too_long'
+            when
+                lower(
+                    regexp_replace(identifier, '^([a-z0-9_]+:){0,2}', '')
+                ) in (
+                    '', '0', '-1', 'null', 'none', 'nan', 'undefined', 'unknown',
+                    'anonymous', 'guest', 'test', '(not set)', '(none)', 'false', 'true'
+                )
+                then 'placeholder'
+            when
+                kind not in ('phone', 'email', 'click')
+                and kind not in {{ browser_kinds }}
+                then null
             when is_own_number then 'own_number'
             when is_placeholder then 'placeholder'
             when number_type in ('toll_free', 'shared_cost', 'premium_rate', 'uan')
                 then 'service_number'
+            when mailbox_class in ('shared', 'role') then 'shared_mailbox'
             when contacts_count > {{ var('identifier_max_contacts') }}
                 then 'too_many_contacts'
             when client_ids_count > {{ var('identifier_max_client_ids') }}
                 then 'too_many_browsers'
             when
-                kind = 'ym_client_id'
+                kind in {{ browser_kinds }}
                 and greatest(leads_count, phones_count)
                 > {{ var('identifier_max_contacts') }}
                 then 'too_many_contacts'
@@ -216,22 +215,44 @@ classified as (
         kind,
         identifier,
         first_seen_at,
+        last_seen_at,
+        times_seen,
+        kind_code,
+        rule,
         quarantine_reason,
         contacts_count,
         names_count,
         client_ids_count,
         leads_count,
+        phones_count,
         case
             when quarantine_reason is not null then 'quarantined'
-            when kind in ('crm_contact', 'crm_lead', 'crm_deal', 'ym_client_id')
-                then 'strong'
-            -- two cards with one number are one person twice when the names agree;
-            -- a card without a name contradicts nobody
-            when contacts_count >= 2 and names_count >= 2 then 'shared'
+            when kind not in ('phone', 'email', 'click') then 'strong'
+            when rule = 'allow' then 'joining'
+            -- whoever clicked has one browser; a copied address has several
+            when kind = 'click' and client_ids_count >= 2 then 'shared'
+            -- two who show one number are one person when their names agree; without a
+            -- name nobody is contradicted
+            when names_count >= 2 then 'shared'
             else 'joining'
         end as standing
     from judged
 
 )
 
-select * from classified
+select
+    {{ node_id_of('classified') }} as node_id,
+    classified.kind,
+    classified.identifier,
+    classified.first_seen_at,
+    classified.last_seen_at,
+    classified.times_seen,
+    classified.standing,
+    classified.quarantine_reason,
+    classified.rule,
+    classified.contacts_count,
+    classified.names_count,
+    classified.client_ids_count,
+    classified.leads_count,
+    classified.phones_count
+from classified

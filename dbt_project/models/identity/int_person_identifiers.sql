@@ -39,7 +39,7 @@ held_by_several as (
             and evidence.left_id = assigned.identifier
     where
         identifiers.standing = 'shared'
-        and evidence.left_kind in ('crm_contact', 'crm_lead')
+        and evidence.left_kind in ('crm_contact', 'crm_lead', 'message', 'sale')
 
 ),
 

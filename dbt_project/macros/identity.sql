@@ -1,0 +1,453 @@
+{#
+    Where identifiers come from: the records of the contracts listed in the var
+    `identity_sources`, each turned into rows of int_identity_evidence. A source joins by
+    lines there; what it lacks of a contract's optional columns is NULL.
+#}
+
+{#  Rows of evidence of one contract and source, from the CTE of its staged rows.  #}
+{% macro evidence_of(each, staged) -%}
+    {%- set contract = each['contract'] -%}
+    {%- set contracts = {
+        'visits': ['visit', 'visit_id', 'started_at'],
+        'calls': ['call', 'call_id', 'called_at'],
+        'messages': ['message', 'message_id', 'sent_at'],
+        'leads': ['crm_lead', 'lead_id', 'created_at'],
+        'deals': ['crm_deal', 'deal_id', 'created_at'],
+        'contacts': ['crm_contact', 'contact_id', 'created_at'],
+        'deal_contacts': ['crm_contact', 'contact_id', none],
+        'offline_sales': ['sale', 'sale_id', 'sold_at'],
+    } -%}
+    {%- set hub_kind, hub_column, moment = contracts.get(
+        contract, ['there_is_no_such_contract', 'there_is_no_such_contract', none]
+    ) -%}
+
+    {#- optional columns, and the ids of the vendor's objects, as SQL -#}
+    {%- set own = each['columns'] or [] -%}
+    {%- set opt, ident = {}, {} -%}
+    {%- for name in [
+        'client_id', 'ym_client_id', 'ga_client_id', 'gclid', 'fbclid', 'yclid',
+        'name_token', 'caller_phone'
+    ] -%}
+        {%- do opt.update({
+            name: staged ~ '.' ~ name if name in own else 'null::text'
+        }) -%}
+    {%- endfor -%}
+    {%- for name in [
+        'visitor_id', 'contact_id', 'visit_id', 'session_id', 'lead_id', hub_column
+    ] -%}
+        {%- do ident.update({
+            name: crm_identifier(
+                staged ~ '.account_id', staged ~ '.' ~ name, crm=each['source']
+            ) if name in own or name == hub_column else 'null::text'
+        }) -%}
+    {%- endfor -%}
+    {%- set hub = ident[hub_column] -%}
+    {%- set ym = opt['client_id'] if contract == 'visits' else opt['ym_client_id'] -%}
+    {%- set visitor, ga = ident['visitor_id'], opt['ga_client_id'] -%}
+    {#- the browser by its most lasting name -#}
+    {%- set browser_kind -%}
+        case
+            when {{ ym }} is not null then 'ym_client_id'
+            when {{ visitor }} is not null then 'visitor'
+            when {{ ga }} is not null then 'ga_client_id'
+        end
+    {%- endset -%}
+    {%- set browser = 'coalesce(' ~ ym ~ ', ' ~ visitor ~ ', ' ~ ga ~ ')' -%}
+    {%- set clicks = ['gclid', 'fbclid', 'yclid'] | select('in', own) | list -%}
+
+    {#- (left kind, left id, right kind, right id, evidence) -#}
+    {%- set pairs = [] -%}
+    {%- set browsers = [('ym_client_id', ym), ('visitor', visitor), ('ga_client_id', ga)] -%}
+    {%- set way = {
+        'visits': 'visit', 'calls': 'call_browser', 'messages': 'message',
+        'leads': 'lead_client_id', 'deals': 'deal_client_id',
+    }.get(contract) -%}
+    {%- if way -%}
+        {%- for kind, id in browsers if id != 'null::text' -%}
+            {%- do pairs.append(("'" ~ hub_kind ~ "'", hub, kind, id, way)) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- for name in clicks -%}
+        {%- set click = "'" ~ name ~ ":' || " ~ opt[name] -%}
+        {%- if contract == 'visits' -%}
+            {%- do pairs.append((browser_kind, browser, 'click', click, 'visit_click')) -%}
+        {%- else -%}
+            {%- do pairs.append(("'crm_lead'", hub, 'click', click, 'lead_click')) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if contract == 'calls' -%}
+        {%- set phone = opt['caller_phone'] -%}
+        {%- do pairs.append((browser_kind, browser, 'phone', phone, 'call')) -%}
+        {#- a call has one owner: the browser, else whoever has the phone -#}
+        {%- do pairs.append((
+            "'call'", hub, 'phone',
+            'case when ' ~ browser ~ ' is null then ' ~ phone ~ ' end', 'call_phone',
+        )) -%}
+    {%- endif -%}
+    {%- set visit = {'calls': ident['session_id'], 'messages': ident['visit_id']} -%}
+    {%- if contract in visit and visit[contract] != 'null::text' -%}
+        {%- do pairs.append((
+            "'" ~ hub_kind ~ "'", hub, 'visit', visit[contract],
+            {'calls': 'call_visit', 'messages': 'message'}[contract],
+        )) -%}
+    {%- endif -%}
+    {%- for kind, to, way in [
+        ('leads', 'contact_id', 'lead_contact'),
+        ('deals', 'contact_id', 'deal_primary_contact'),
+        ('deals', 'lead_id', 'deal_lead'),
+        ('contacts', 'lead_id', 'contact_made_from_lead'),
+    ] if kind == contract and ident[to] != 'null::text' -%}
+        {%- if to == 'contact_id' -%}
+            {%- do pairs.append(("'crm_contact'", ident[to], hub_kind, hub, way)) -%}
+        {%- else -%}
+            {%- do pairs.append(("'" ~ hub_kind ~ "'", hub, 'crm_lead', ident[to], way)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if contract == 'deal_contacts' -%}
+        {%- set deal = crm_identifier(
+            staged ~ '.account_id', staged ~ '.deal_id', crm=each['source']
+        ) -%}
+        {%- do pairs.append(("'crm_contact'", hub, 'crm_deal', deal, 'deal_contact')) -%}
+    {%- endif -%}
+    {%- set lists = [('phones', 'phone'), ('emails', 'email')] -%}
+    {%- set word = {
+        'messages': 'message', 'leads': 'lead', 'contacts': 'contact', 'deals': 'deal',
+        'offline_sales': 'sale',
+    }.get(contract) -%}
+
+    select
+        '{{ each["source"] }}' as source,
+        '{{ contract }}' as contract,
+        {{ staged }}.account_id,
+        {{ staged }}.record_key,
+        {{ staged ~ '.' ~ moment if moment else 'null::timestamptz' }} as seen_at,
+        coalesce(pairs.left_kind, '{{ hub_kind }}') as left_kind,
+        {{ bounded('coalesce(pairs.left_id, ' ~ hub ~ ')') }} as left_id,
+        pairs.right_kind,
+        {{ bounded('pairs.right_id') }} as right_id,
+        -- when nothing else is in the record
+        coalesce(pairs.evidence, 'seen') as evidence,
+        {{ opt['name_token'] }} as name_token,
+        1::real as confidence
+    from {{ staged }}
+    left join lateral (
+        select *
+        from (
+            {%- for left_kind, left_id, right_kind, right_id, evidence in pairs %}
+            {{ 'values' if loop.first }}
+            (
+                {{ left_kind }}, {{ left_id }},
+                '{{ right_kind }}', {{ right_id }}, '{{ evidence }}'
+            )
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+            {%- if not pairs %}
+            select null, null, null, null, null
+            {%- endif %}
+            {%- for column, kind in lists if column in own %}
+            union all
+            select
+                '{{ hub_kind }}', {{ hub }}, '{{ kind }}',
+                jsonb_array_elements_text({{ staged }}.{{ column }}),
+                '{{ word }}_{{ kind }}'
+            {%- endfor %}
+        ) as listed (left_kind, left_id, right_kind, right_id, evidence)
+        where left_id is not null and right_id is not null
+    ) as pairs on true
+    where {{ hub }} is not null
+{%- endmacro %}
+
+
+{#  A text that fits an index: what no vendor means as an id goes by its hash.  #}
+{% macro bounded(identifier) -%}
+    case
+        when length({{ identifier }}) > 200 then 'too-long:' || md5({{ identifier }})
+        else {{ identifier }}
+    end
+{%- endmacro %}
+
+
+{#  Which staged rows of a contract a build has to look at again.  #}
+{% macro staged_in_build(each) -%}
+    {%- if is_incremental() and each['changes'] == 'load' %}
+    where load_id = {{ loads_of_this_build() }}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  All evidence of the records a build has to look at; all records in a full one.  #}
+{% macro evidence_of_build() -%}
+    {%- for each in var('identity_sources') %}
+    (
+        with staged as (
+            select * from {{ ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) }}
+            {{- staged_in_build(each) }}
+        )
+
+        {{ evidence_of(each, 'staged') }}
+    )
+    {%- if not loop.last %}
+    union
+    {%- endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#  Two rows of evidence say the same.  #}
+{% macro same_evidence(one, other) -%}
+    {{ one }}.source = {{ other }}.source
+    and {{ one }}.contract = {{ other }}.contract
+    and {{ one }}.account_id = {{ other }}.account_id
+    and {{ one }}.record_key = {{ other }}.record_key
+    and {{ one }}.left_id = {{ other }}.left_id
+    and {{ one }}.evidence = {{ other }}.evidence
+    and {{ one }}.left_kind = {{ other }}.left_kind
+    {%- for column in [
+        'right_kind', 'right_id', 'seen_at', 'name_token', 'confidence'
+    ] %}
+    and {{ one }}.{{ column }} is not distinct from {{ other }}.{{ column }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#
+    Before new evidence comes: out with what the build's records no longer say, and with
+    the records that are gone. Those are looked for only where a load found any.
+#}
+{% macro remove_stale_evidence() -%}
+    {%- if is_incremental() %}
+    {%- for each in var('identity_sources') %}
+    {%- set staged = ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) %}
+    with said as materialized (
+        with staged as (select * from {{ staged }} {{ staged_in_build(each) }})
+
+        {{ evidence_of(each, 'staged') }}
+    )
+
+    delete from {{ this }} as kept
+    where
+        kept.source = '{{ each["source"] }}'
+        and kept.contract = '{{ each["contract"] }}'
+        {%- if each['changes'] == 'load' %}
+        and (kept.account_id, kept.record_key) in (
+            select account_id, record_key from {{ staged }} {{- staged_in_build(each) }}
+        )
+        {%- endif %}
+        and not exists (select from said where {{ same_evidence('kept', 'said') }});
+    {%- if each['changes'] == 'load' %}
+
+    delete from {{ this }} as kept
+    where
+        kept.source = '{{ each["source"] }}'
+        and kept.contract = '{{ each["contract"] }}'
+        and exists (
+            select from {{ source('ops', 'loads') }}
+            where
+                source = '{{ each["source"] }}' and rows_gone > 0
+                and load_id = {{ loads_of_this_build() }}
+        )
+        and not exists (
+            select from {{ staged }} as staged
+            where
+                staged.account_id = kept.account_id
+                and staged.record_key = kept.record_key
+        );
+    {%- endif %}
+    {%- endfor %}
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  From now on the table's changes are noted for the step identify.  #}
+{% macro note_changes_of(what) -%}
+    {%- if is_incremental() -%}
+        select 1
+    {%- else -%}
+        call identity.note_changes('{{ this }}'::regclass, '{{ what }}')
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Changed identifiers that no evidence names: those of the seed of rules, then and now;
+    own numbers and placeholders that were not known as such; all, when a limit changed.
+#}
+{% macro note_changed_rules() -%}
+    {%- set rules, facts = ref('identity_rules'), source('identity', 'token_facts') %}
+    {%- set judged = adapter.get_relation(
+        database=this.database, schema=this.schema, identifier='int_identifiers'
+    ) if execute -%}
+    {%- if is_incremental() and judged is not none %}
+    insert into identity.changed_identifiers (kind, identifier)
+    select kind, identifier from {{ rules }}
+    union
+    select other_kind, other_identifier from {{ rules }}
+    where other_identifier is not null
+    union
+    select kind, identifier from identity.rules_applied
+    union
+    select facts.kind, facts.token
+    from {{ facts }} as facts
+    inner join {{ judged }} as known
+        on facts.kind = known.kind and facts.token = known.identifier
+    where
+        (facts.is_own_number or facts.is_placeholder)
+        and known.standing <> 'quarantined'
+        and known.rule is null
+    union
+    select known.kind, known.identifier
+    from {{ judged }} as known
+    where (
+        select limits is distinct from '{{ identity_limits() }}'
+        from identity.identify_state
+    )
+    on conflict do nothing
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  The limits in one text.  #}
+{% macro identity_limits() -%}
+    {%- for name in [
+        'identifier_max_contacts', 'identifier_max_client_ids', 'identity_min_confidence'
+    ] -%}
+    {{ name }}={{ var(name) }};
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{#  The rules are applied when the edges are judged.  #}
+{% macro note_rules_applied() -%}
+    truncate identity.rules_applied;
+    insert into identity.rules_applied (kind, identifier)
+    select kind, identifier from {{ ref('identity_rules') }}
+    union
+    select other_kind, other_identifier from {{ ref('identity_rules') }}
+    where other_identifier is not null;
+    update identity.identify_state set limits = '{{ identity_limits() }}'
+{%- endmacro %}
+
+
+{#
+    What a full refresh finds in the table it replaces: the numbers of identifiers stay,
+    and identify learns what each was.
+#}
+{% macro note_replaced_nodes() -%}
+    {%- if not is_incremental() and load_relation(this) is not none %}
+    insert into identity.changed_nodes (node_id, kind, identifier, was_first_seen_at)
+    select node_id, kind, identifier, first_seen_at from {{ this }}
+    on conflict do nothing
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  Out with the rows about changed identifiers: the model writes them again.  #}
+{% macro remove_changed(kind, identifier) -%}
+    {%- if is_incremental() %}
+    delete from {{ this }} as kept
+    using identity.changed_identifiers as changed
+    where kept.{{ identifier }} = changed.identifier and kept.{{ kind }} = changed.kind
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#
+    Edges between namesakes hang on the number they share: when one of them changed, the
+    number is looked at again.
+#}
+{% macro note_changed_namesakes() -%}
+    {%- if is_incremental() %}
+    insert into identity.changed_identifiers (kind, identifier)
+    select kept.via_kind, kept.via_id
+    from {{ this }} as kept
+    inner join identity.changed_identifiers as changed
+        on
+            (kept.left_id = changed.identifier and kept.left_kind = changed.kind)
+            or (kept.right_id = changed.identifier and kept.right_kind = changed.kind)
+    where kept.via_id is not null
+    on conflict do nothing
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  Out with changed identifiers that no record shows any more.  #}
+{% macro remove_unseen() -%}
+    {%- if is_incremental() %}
+    delete from {{ this }} as kept
+    using identity.changed_identifiers as changed
+    where
+        kept.identifier = changed.identifier
+        and kept.kind = changed.kind
+        and not exists (
+            select from {{ ref('int_identity_evidence') }} as evidence
+            where
+                evidence.left_id = kept.identifier and evidence.left_kind = kept.kind
+        )
+        and not exists (
+            select from {{ ref('int_identity_evidence') }} as evidence
+            where
+                evidence.right_id = kept.identifier and evidence.right_kind = kept.kind
+        )
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  Only what is about changed identifiers, of the step `changed`; all in a full build.  #}
+{% macro only_changed(kind, identifier) -%}
+    {%- if is_incremental() -%}
+    inner join changed
+        on
+            {{ identifier }} = changed.identifier
+            and {{ kind }} = changed.kind
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  And the evidence whose other end changed.  #}
+{% macro or_changed(kind, identifier) -%}
+    {%- if is_incremental() -%}
+    union
+    select evidence.*
+    from evidence
+    {{ only_changed(kind, identifier) }}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  What the table of evidence does not hold yet.  #}
+{% macro is_not_kept(said) -%}
+    {%- if is_incremental() -%}
+    not exists (
+        select from {{ this }} as kept
+        where {{ same_evidence(said, 'kept') }}
+    )
+    {%- else -%}
+    true
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  The number an identifier has, in this table or the one it replaces, or a new one.  #}
+{% macro node_id_of(row) -%}
+    coalesce(
+        {%- if execute and this is not none and load_relation(this) is not none %}
+        (
+            select known.node_id from {{ this }} as known
+            where known.kind = {{ row }}.kind and known.identifier = {{ row }}.identifier
+        ),
+        {%- endif %}
+        nextval('identity.node_serials') * 64 + {{ row }}.kind_code
+    )
+{%- endmacro %}
