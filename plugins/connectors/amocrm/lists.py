@@ -102,9 +102,7 @@ class Reader:
         seen: set[str] = set()
         number = 1
         while (found := self.page(number, params)) is not None:
-            new = [
-                row for row in found.records if self.stream.record_key(row) not in seen
-            ]
+            new = [row for row in found.records if self._identity(row) not in seen]
             if found.more and not new:
                 raise RetriableError(f"{self._what}: page {number} came before")
             seen.update(map(self._identity, new))
