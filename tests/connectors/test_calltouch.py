@@ -19,7 +19,7 @@ from connectors.base.errors import (
 from connectors.base.sources import Account
 from connectors.base.stream import Window
 from connectors.calltouch import Calltouch
-from connectors.calltouch.streams import CALLS
+from connectors.calltouch.streams import CALLS, DEAL_JOURNAL, REQUESTS, clean
 from simulator.face import Options
 from simulator.server import start
 from simulator.world import MOSCOW, build_world
@@ -76,8 +76,8 @@ def everything(world):
     return window(world.start_date, world.end_date)
 
 
-def read(connector, span):
-    return [r for batch in connector.pages(CALLS, span, None) for r in batch.records]
+def read(connector, span, stream=CALLS):
+    return [r for batch in connector.pages(stream, span, None) for r in batch.records]
 
 
 def test_every_call_comes_once_over_many_pages(world, server, connect):
@@ -289,6 +289,106 @@ def test_the_one_day_shape_of_the_simulator(world, connect):
 def test_check_says_that_it_works(world, connect, server):
     assert connect().check()[0].startswith(f"site {world.site_id} answers; calls")
     assert len(server.requests) == 1
+
+
+# -- requests and deals ----------------------------------------------------------------
+
+
+def test_every_request_comes_once_with_its_contacts_by_kind(world, connect):
+    requests = {m.message_id: m for m in world.messages if m.kind == "request"}
+    records = read(connect(), everything(world), REQUESTS)
+    assert len(requests) > 10
+    assert sorted(r["requestId"] for r in records) == sorted(requests)
+    for record in records:
+        message = requests[record["requestId"]]
+        assert record["client.phones"] == list(message.phones)
+        assert record["client.contacts"] == list(message.emails)
+        assert record["client.fio"] == (message.name or None)
+        assert "client" not in record
+        day = message.at.astimezone(MOSCOW).date()
+        assert REQUESTS.record_date(record, "Europe/Moscow") == day
+
+
+def test_requests_want_the_month_before_the_day(world, connect, server):
+    read(connect(), window(date(2026, 5, 18), date(2026, 6, 1)), REQUESTS)
+    asked = [(e.query["dateFrom"][0], e.query["dateTo"][0]) for e in server.requests]
+    assert asked == [("05/18/2026", "05/24/2026"), ("05/25/2026", "05/31/2026")]
+    with pytest.raises(FatalError, match="mm/dd/yyyy"):
+        connect().client.get(
+            "calls-service/RestAPI/requests",
+            {"siteId": world.site_id, "dateFrom": "31/05/2026", "dateTo": "31/05/2026"},
+        )
+
+
+def test_an_empty_array_is_believed_when_it_comes_twice(world, connect, server):
+    nothing = window(date(2020, 1, 1), date(2020, 1, 3))
+    assert read(connect(), nothing, REQUESTS) == []
+    assert len(server.requests) == 2
+    truth = read(connect(), everything(world), REQUESTS)
+    server.inject(source="calltouch", kind="body", body="[]")
+    assert read(connect(), everything(world), REQUESTS) == truth
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", "null", '{"records": []}', "[1]", '[{"error": 1}]', "[[]]"]
+)
+def test_requests_of_another_shape_are_refused(world, connect, server, body):
+    server.inject(source="calltouch", kind="body", body=body, times=9)
+    with pytest.raises(ParseError):
+        read(connect(), everything(world), REQUESTS)
+
+
+def test_requests_of_another_day_are_refused(world, connect):
+    late = next(m for m in world.messages if m.at.astimezone(MOSCOW).hour >= 17)
+    day = late.at.astimezone(MOSCOW).date()  # where it is tomorrow already
+    span = Window(day, day + timedelta(days=1), "Asia/Vladivostok")
+    with pytest.raises(ParseError, match="set time_zone"):
+        read(connect(zone="Asia/Vladivostok"), span, REQUESTS)
+
+
+def test_no_address_of_a_visitor_gets_past_the_connector(world, server, connect):
+    sent = []
+    face = server.backend.face("calltouch")
+    true = face.handle
+
+    def handle(request):
+        answer = true(request)
+        sent.append(answer.body.decode())
+        return answer
+
+    face.handle = handle
+    for stream in Calltouch.streams:
+        text = json.dumps(read(connect(), everything(world), stream))
+        assert "192.0.2." not in text
+        assert "userAgent" not in text
+    assert "192.0.2." in "".join(sent)
+    assert "userAgent" in "".join(sent)
+
+
+def test_what_is_left_out_is_left_out_at_any_depth():
+    visits = [{"sessionId": 1, "ip": "192.0.2.1", "userAgent": "x", "url": "u"}]
+    record = {"callId": 1, "ip": "192.0.2.1", "mapVisits": visits}
+    assert clean(record) == {"callId": 1, "mapVisits": [{"sessionId": 1, "url": "u"}]}
+    odd = {"client": {"fio": "A", "phones": "8 999 000-00-01", "new": 1}}
+    assert clean(odd) == {
+        "client.fio": "A",
+        "client.phones": "8 999 000-00-01",
+        "client.new": 1,
+    }
+    assert clean({"client": None}) == {"client": None}
+
+
+def test_the_deal_journal_is_read_in_pages(world, server, connect):
+    records = read(connect(), everything(world), DEAL_JOURNAL)
+    known = {str(deal.deal_id) for deal in world.as_of(world.now).deals}
+    numbers = [record["orderNumber"] for record in records]
+    assert len(numbers) == len(set(numbers)) > 7
+    assert set(numbers) <= known
+    assert len(server.requests) == -(-len(records) // 7)
+    in_milliseconds = {"createdDate": 1780261199000}
+    printed = {"createdDate": "31/05/2026 23:59:59"}
+    for record in (in_milliseconds, printed):
+        assert DEAL_JOURNAL.record_date(record, "Europe/Moscow") == date(2026, 5, 31)
 
 
 def test_the_token_is_in_no_log_and_no_error(world, server, connect, caplog):

@@ -14,7 +14,6 @@ from connectors.base import registry
 from connectors.base.connection import ConnectionInfo
 from connectors.base.errors import (
     ConfigError,
-    ConnectorError,
     FatalError,
     ParseError,
     RetriableError,
@@ -512,7 +511,7 @@ def test_a_call_is_read_in_the_words_of_the_vendors_other_services(connect):
     ],
 )
 def test_a_body_of_another_shape_is_refused(connect, content):
-    with pytest.raises(ConnectorError):
+    with pytest.raises(ParseError):
         replayed(connect(), content)
 
 

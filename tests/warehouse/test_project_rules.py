@@ -39,7 +39,7 @@ PLAIN_NAMES = {
     },
 }
 # staging that turns staged rows once more, for everybody who needs them so
-STAGED_TWICE = {"stg_bitrix24__contact_tokens"}
+STAGED_TWICE = {"stg_bitrix24__contact_tokens", "stg_comagic__messages"}
 # marts and credits stand on identity and touchpoints; only reconciliation looks past
 PAST_THE_STATIONS = {
     ("reconciliation", "stg_raw_daily_totals"),

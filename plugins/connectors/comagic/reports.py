@@ -83,10 +83,10 @@ def page_of(content: Any, what: str) -> Page[Record]:
 
 def recorded(content: Any, stream: Stream) -> list[Record]:
     """Records of a recorded body: a report's page, or a call as other services of the
-    vendor tell of it (the Call API's list, a notification). Raises ConnectorError.
+    vendor tell of it (the Call API's list, a notification). Raises ParseError.
     """
     if error := error_in(content, stream.name):
-        raise error
+        raise ParseError(f"{error}")
     if not isinstance(content, dict) or stream.name != "calls":
         return list(page_of(content, stream.name).items)
     if content.get("op") == "call" and isinstance(content.get("args"), dict):
