@@ -86,9 +86,9 @@ def connected(case: Case) -> bool:
 def test_a_recorded_stream_is_read_as_the_real_one(
     case: Case, on_bench: OnBench, tmp_path: Path
 ) -> None:
-    bench = on_bench(case.source)
+    bench, fakes = on_bench(case.source), Fakes(KEY)
     try:
-        rows, window = record(bench, case, tmp_path, Fakes(KEY))
+        rows, window = record(bench, case, tmp_path, fakes)
     except ParseError as error:
         reason = f"{case.source} answers with files, not with records: {error}"
         pytest.skip(reason)
@@ -97,7 +97,7 @@ def test_a_recorded_stream_is_read_as_the_real_one(
     )
     phones, emails, names = people(bench.world)
     found = {re.sub(r"\D", "", x)[-10:] for x in re.findall(r"[\d\s()+-]{10,}", text)}
-    assert found & phones == set()
+    assert found & phones - fakes.phones == set()
     assert {
         m.lower() for m in re.findall(r"[\w.+-]+@[\w.-]+\w", text)
     } & emails == set()

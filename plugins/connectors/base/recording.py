@@ -352,10 +352,11 @@ class Recording:
     def _nobody(self, scrubber: Scrubber, bodies: list[bytes]) -> None:
         text = b"\n".join(bodies).decode("utf-8", "replace")
         digits = re.sub(r"(?<=\d)[\s()-]+(?=\d)|(?<=\d)\)|\((?=\d)", "", text)
+        runs = {each[-10:] for each in re.findall(r"(?<!\d)\d{10,11}(?!\d)", digits)}
         left = [
             one
-            for one in scrubber.removed
-            if one in (digits if one.isdecimal() else text)
+            for one in scrubber.removed - self.fakes.phones
+            if (one in runs if one.isdecimal() else one in text)
         ]
         if left:
             raise FatalError(

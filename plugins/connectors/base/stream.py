@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,10 +11,12 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from connectors.base.errors import ConfigError, ParseError
-from connectors.base.redaction import excerpt
+from connectors.base.redaction import MASK, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_SECRET = re.compile(r"token|secret|passw", re.IGNORECASE)
 
 FieldClass = Literal["contact", "text", "url", "business_number", "id", "plain"]
 ContactKind = Literal["phone", "email", "name"]
@@ -187,14 +190,17 @@ def from_json(body: bytes) -> Any:
 
 
 def outline(content: Any) -> str:
-    """What a wrong answer looks like, for an error text: its top level, contacts masked.
+    """What a wrong answer looks like, for an error text: its top level only.
 
-    Lists and objects are only counted: in them may be people's names.
+    Contacts and secrets are masked. Lists and objects are only counted: in them may be
+    people's names.
     """
     if isinstance(content, dict):
         content = {
             key: f"({type(value).__name__} of {len(value)})"
             if isinstance(value, dict | list)
+            else MASK
+            if _SECRET.search(key)
             else value
             for key, value in content.items()
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -122,11 +123,13 @@ def test_replay_agrees_with_a_live_read(run, tmp_path, monkeypatch):
         )
         stream = connector.stream("calls")
         span = Window(world.start_date, world.end_date, account.time_zone)
+        recorded = []
+        connector.client.observer = recorded.append
         live = [r for b in connector.pages(stream, span, None) for r in b.records]
-        recorded = connector._journal(span, 1, 1000)
-    path = tmp_path / "recorded.json"
-    path.write_text(json.dumps(recorded))
-    code, out, _ = run("replay", "calltouch", "calls", path)
+    paths = [tmp_path / f"recorded{number}.json" for number in range(len(recorded))]
+    for path, exchange in zip(paths, recorded, strict=True):
+        path.write_bytes(exchange.body)
+    code, out, _ = run("replay", "calltouch", "calls", *paths)
     door = pseudonymise.Pseudonymiser(
         stream, pseudonymise.Tokeniser(*token_key(), "RU")
     )
@@ -209,7 +212,7 @@ def test_a_body_that_is_no_answer(run, tmp_path, body):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("replay", "calltouch", "cals", "x"), "no stream 'cals' (there: calls)"),
+        (("replay", "calltouch", "cals", "x"), "no stream 'cals' (there: calls, "),
         (("replay", "caltouch", "calls", "x"), "'caltouch' is not in sources.yml"),
         (("replay", "calltouch", "calls", "/no/such"), "cannot read /no/such: No such"),
         (("check", "calltouch", "--account", "b"), "no account 'b' (there: main)"),
@@ -317,3 +320,50 @@ def test_it_runs_as_a_module_and_stops_when_its_reader_does(sources, body):
     assert running.wait(timeout=30) == 1
     assert "Traceback" not in error
     assert "BrokenPipe" not in error
+
+
+def test_record_keeps_answers_that_replay_reads(run, tmp_path, monkeypatch):
+    """Two sources of one folder: the caller of a call is the caller of the lead."""
+    world = build_world(seed=4, end_date=date(2026, 6, 1), size="small")
+    monkeypatch.setenv("THROUGHLINE_TOKEN_KEY", "1:" + "5a" * 32)
+    path = Path(os.environ["THROUGHLINE_SOURCES"])
+    content = yaml.safe_load(path.read_text())
+    crm = content["sources"][0] | {"source": "bitrix24", "settings": {}}
+    path.write_text(yaml.safe_dump(content | {"sources": [*content["sources"], crm]}))
+    with start(world, options=Options(now=world.now)) as server:
+        for source in ("calltouch", "bitrix24"):
+            monkeypatch.setenv(
+                f"AIRFLOW_CONN_THROUGHLINE_{source.upper()}__MAIN",
+                json.dumps(
+                    {
+                        "conn_type": "http",
+                        "host": f"{server.base_url}/{source}",
+                        "login": "1",
+                        "password": "demo-token",
+                    }
+                ),
+            )
+        folder = tmp_path / "kept"
+        more = ("--folder", folder, "--until", "2026-06-01", "--days", "9")
+        code, _, err = run("record", "calltouch", "calls", *more)
+        assert code == 0, err
+        code, out, err = run("record", "bitrix24", "leads", *more)
+        assert code == 0 and "records in" in out, err
+    files = sorted(folder.rglob("leads_*.json"))
+    assert files
+    called = run("replay", "calltouch", "calls", *folder.rglob("calls_*.json"))[1]
+    asked = run("replay", "bitrix24", "leads", *files)[1]
+    callers = {json.loads(x)["record"]["callerNumber"] for x in called.splitlines()}
+    leads = set(re.findall(r"ph1_\w{26}", asked))
+    assert len(callers & leads) > 3
+    whole = "".join(file.read_text("utf-8") for file in folder.rglob("*.*"))
+    assert "demo-token" not in whole
+    typed = {call.caller_number[-10:] for call in world.calls}
+    # fakes are of that range
+    typed = {each for each in typed if len(each) == 10 and each[:6] != "900000"}
+    assert typed and not [number for number in typed if number in whole]
+
+
+def test_an_unknown_stream_is_not_recorded(run):
+    code, _, err = run("record", "calltouch", "nosuch")
+    assert code == 1 and "no stream 'nosuch'" in err
