@@ -96,7 +96,9 @@ def channel_effects(
         ]
     if world.group is None:
         raise ValueError("channel_effects: this world belongs to no group")
-    inside = _Inside(draft(world.name, world.group.recipe))
+    if "inside" not in world.cache:
+        world.cache["inside"] = _Inside(draft(world.name, world.group.recipe))
+    inside: _Inside = world.cache["inside"]
     known = {lead.lead_id for lead in world.as_of(now or world.now).leads}
     sold = {sale.deal_id: sale for sale in truth.sales(world, now)}
     sums: dict[_Key, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])

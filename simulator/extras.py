@@ -475,16 +475,16 @@ def _bills(world: World, deal: Deal, billed: datetime | None) -> list[_Bill]:
     dice = Dice(world.seed + 5, deal.deal_id)
     parts = 1 + dice.below(3)
     rows: list[_Bill] = []
-    left = deal.amount_kopecks
+    left, created = deal.amount_kopecks, start
     for place in range(parts):
         last = place == parts - 1
         amount = left if last else left * (30 + dice.below(30)) // 100
         left -= amount
-        gap = (closed - start) / parts
-        created = start + timedelta(seconds=int((gap * place).total_seconds()))
-        wait = int(gap.total_seconds()) * (1 + dice.below(8)) // 10
+        room = int((closed - created).total_seconds())
+        wait = room * (1 + dice.below(8)) // (10 * (parts - place))
         paid = closed if last else created + timedelta(seconds=wait)
         rows.append((created, paid, amount, ("paid", paid)))
+        created = paid  # the next bill is written when this one is paid
     return rows
 
 

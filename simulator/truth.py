@@ -717,6 +717,7 @@ def group_accuracy(
         firm, first = world.branch(name), len(groups)
         for node, people in owners(firm, now or world.now).items():
             known = whose.get(_of_group(name, node), frozenset())
+            people = frozenset(f"{name} {person}" for person in people)
             whose[_of_group(name, node)] = known | people
         for node, number in linkable(firm, now or world.now).items():
             groups[_of_group(name, node)] = first + number
