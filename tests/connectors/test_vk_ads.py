@@ -212,7 +212,11 @@ def test_an_id_that_vk_forgot_spoils_no_other(
     # and the campaigns still know of its money
     total = bench.connector().control_total(BANNER_STATISTICS, bench.window())
     assert total is not None
+    known = {row["id"] for row in bench.read(BANNERS)}
     assert total > sum(Decimal(row["spent"]) for row in rows)
+    bench.face.inner.unknown_ids = known  # type: ignore[attr-defined]
+    with pytest.raises(FatalError, match="read_ads"):
+        bench.read(BANNER_STATISTICS)
 
 
 def test_an_answer_that_does_not_come_to_its_total_is_refused(

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from connectors.base.batch import JsonBatch, Record
-from connectors.base.errors import ParseError, RetriableError
+from connectors.base.errors import FatalError, ParseError, RetriableError
 from connectors.base.stream import Window, objects, outline
 from connectors.vk_ads.errors import TooMuch, WrongIds
 
@@ -30,16 +30,28 @@ def read(
     """Days with figures of these objects (`kind`: banners, ad_plans).
 
     An id that VK does not know any more is left out with a warning. Raises
-    RetriableError when an answer does not come to its own totals, else FatalError.
+    RetriableError when an answer does not come to its own totals, FatalError when VK
+    knows none of the ids, and for any other error.
     """
     for days in window.chunks(DAYS_AT_ONCE):
+        unknown: set[int] = set()
         for start in range(0, len(ids), IDS_AT_ONCE):
             some = ids[start : start + IDS_AT_ONCE]
-            yield JsonBatch(_whole(client, stream, kind, some, days))
+            yield JsonBatch(_whole(client, stream, kind, some, days, unknown))
+        if ids and unknown.issuperset(ids):
+            raise FatalError(
+                f"vk_ads {stream.name}: VK lists {len(ids)} {kind} and gives figures of "
+                "none: give the key the right to read statistics (scope read_ads)"
+            )
 
 
 def _whole(
-    client: ApiClient, stream: Stream, kind: str, ids: list[int], window: Window
+    client: ApiClient,
+    stream: Stream,
+    kind: str,
+    ids: list[int],
+    window: Window,
+    unknown: set[int],
 ) -> list[Record]:
     what = f"vk_ads {stream.name} {window.date_from} to {window.last_day}"
     days = len(list(window.days))
@@ -55,6 +67,7 @@ def _whole(
     except WrongIds as error:
         if len(ids) == 1:
             log.warning("%s: id %s is left out", error, ids[0])
+            unknown.add(ids[0])
             return []
         parts = [(half, window) for half in _halves(ids)]
     except TooMuch:
@@ -69,7 +82,9 @@ def _whole(
         _prove(content, rows, set(ids), what)
         return [row for row in rows if _has_figures(row)]
     return [
-        row for some, half in parts for row in _whole(client, stream, kind, some, half)
+        row
+        for some, half in parts
+        for row in _whole(client, stream, kind, some, half, unknown)
     ]
 
 
@@ -99,6 +114,8 @@ def records(stream: Stream, content: Any, what: str) -> list[Record]:
 
 def _prove(content: Any, rows: list[Record], ids: set[int], what: str) -> None:
     """The rows must come to the total of the answer, and be of what was asked for."""
+    if not all(type(row["id"]) is int for row in rows):
+        raise ParseError(f"{what}: the id of an object is no whole number")
     if others := {row["id"] for row in rows} - ids:
         raise ParseError(f"{what}: id {min(map(str, others))} was not asked for")
     total = content.get("total")
@@ -106,7 +123,10 @@ def _prove(content: Any, rows: list[Record], ids: set[int], what: str) -> None:
     if not isinstance(base, dict):
         raise ParseError(f"{what}: the answer has no total of figures `base`")
     for name in COUNTED:
-        declared, counted = base.get(name), sum(row.get(name) or 0 for row in rows)
+        counts = [row.get(name) or 0 for row in rows]
+        if not all(type(count) is int for count in counts):
+            raise ParseError(f"{what}: {name} is no whole number")
+        declared, counted = base.get(name), sum(counts)
         if declared != counted:
             raise RetriableError(
                 f"{what}: the days have {counted} {name}, yet the total is {declared}: "

@@ -298,7 +298,8 @@ def change_records(content: Any, change: Callable[[Row], None]) -> Any:
     items = content.get("items") if isinstance(content, dict) else None
     for item in items if isinstance(items, list) else []:
         if "rows" not in item:
-            change(item)
+            if set(item) != {"id"}:  # ids to ask for figures by are no records
+                change(item)
             continue
         for row in item["rows"]:
             flat = {"id": item.get("id"), "date": row.get("date"), **row["base"]}
