@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 LEADS, DEALS, CONTACTS = (Bitrix24.stream(n) for n in ("leads", "deals", "contacts"))
 LINKS, HISTORY = (Bitrix24.stream(n) for n in ("deal_contacts", "deal_stage_history"))
+GOODS, INVOICES = (Bitrix24.stream(n) for n in ("deal_products", "invoices"))
 STATUSES, CATEGORIES = (
     Bitrix24.stream("statuses"),
     Bitrix24.stream("deal_categories"),
 )
+
+
+LONG_AGO = "2000-01-01T00:00:00+00:00"  # a cursor: what was changed since, by pages
 
 
 @pytest.fixture
@@ -47,18 +51,18 @@ def methods(bench: Bench) -> list[str]:
 
 
 def test_objects_are_asked_for_by_id_without_a_count(bench: Bench) -> None:
-    rows = bench.read(LEADS)
+    rows = bench.read(LEADS, cursor=LONG_AGO)
     assert len(rows) > 50
     bodies = sent(bench)
     assert all(body["order"] == {"ID": "ASC"} for body in bodies)
     assert [body["start"] for body in bodies] == [-1] * (len(bodies) - 1) + [0]
-    assert bodies[0]["filter"] == {">ID": 0}
+    assert bodies[0]["filter"] == {">ID": 0, ">=DATE_MODIFY": LONG_AGO}
     assert bodies[1]["filter"][">ID"] == int(rows[49]["ID"])
     assert {"PHONE", "EMAIL", "UF_CRM_YM_CLIENT_ID"} <= set(bodies[0]["select"])
 
 
 def test_the_upper_bound_is_the_portals_clock_at_the_start(bench: Bench) -> None:
-    bench.read(LEADS)
+    bench.read(LEADS, cursor=LONG_AGO)
     bounds = {body["filter"].get("<DATE_MODIFY") for body in sent(bench)[1:]}
     assert len(bounds) == 1
     bound = datetime.fromisoformat(bounds.pop())
@@ -109,7 +113,8 @@ def test_a_short_answer_that_says_more_follows_does_not_end_the_list(
 
     truth = bench.read(LEADS)
     bench.face.strike(0, half)
-    assert keyed(LEADS, bench.read(LEADS)) == keyed(LEADS, truth)
+    found = bench.read(LEADS, cursor=LONG_AGO)
+    assert keyed(LEADS, found) == keyed(LEADS, truth)
 
 
 def test_a_portal_that_only_sends_empty_lists_fails(bench: Bench) -> None:
@@ -118,7 +123,7 @@ def test_a_portal_that_only_sends_empty_lists_fails(bench: Bench) -> None:
 
     bench.face.strike_all(empty)
     with pytest.raises(RetriableError, match="left after"):
-        bench.read(LEADS)
+        bench.read(LEADS, cursor=LONG_AGO)
 
 
 def test_ids_out_of_order_are_refused(bench: Bench) -> None:
@@ -129,7 +134,7 @@ def test_ids_out_of_order_are_refused(bench: Bench) -> None:
 
     bench.face.strike(0, shuffled)
     with pytest.raises(ParseError, match="came after"):
-        bench.read(LEADS)
+        bench.read(LEADS, cursor=LONG_AGO)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -261,8 +266,8 @@ def test_a_batch_that_stays_empty_fails(bench: Bench) -> None:
     assert sum(bench.slept) <= 90
 
 
-def test_a_deal_deleted_meanwhile_is_left_out(bench: Bench) -> None:
-    truth = bench.read(LINKS)
+def test_a_deal_deleted_meanwhile_has_no_goods(bench: Bench) -> None:
+    truth = bench.read(GOODS)
     gone = truth[0]["DEAL_ID"]
 
     def refused(result: dict[str, Any]) -> Any:
@@ -270,8 +275,14 @@ def test_a_deal_deleted_meanwhile_is_left_out(bench: Bench) -> None:
         error = {"error": "", "error_description": "Not found."}
         return {**result, "result_error": {f"deal_{gone}": error}}
 
-    bench.face.strike_all(_only_batch(refused))
-    rows = bench.read(LINKS)
+    def strike(request: Request, ask: Ask) -> Response:
+        content = json.loads(ask(request).body)
+        if f"deal_{gone}" in content["result"]["result"]:
+            content["result"] = refused(content["result"])
+        return json_response(content)
+
+    bench.face.strike_all(strike)
+    rows = bench.read(GOODS)
     assert [r for r in truth if r["DEAL_ID"] != gone] == rows
 
 
@@ -308,6 +319,166 @@ def test_a_batch_that_cannot_be_told_apart_fails(
     bench.face.strike_all(_only_batch(change))
     with pytest.raises(error, match=words):
         bench.read(LINKS)
+
+
+# -- whole lists ---------------------------------------------------------------------
+
+
+def test_a_whole_list_takes_few_requests(bench: Bench) -> None:
+    """One that asks for both ends, one for all ranges between: not one per page."""
+    assert len(bench.read(LEADS)) > 50
+    assert methods(bench) == ["batch", "batch"]
+    commands = list(sent(bench)[1]["cmd"].values())
+    assert 1 < len(commands) <= 50
+    assert all("start=0" in each for each in commands), "each range is counted"
+
+
+@pytest.mark.parametrize("stream", [LEADS, HISTORY, LINKS, INVOICES, GOODS], ids=str)
+def test_ranges_with_more_rows_than_a_page_go_on(
+    on_bench: OnBench, stream: Any
+) -> None:
+    truth = on_bench("bitrix24").read(stream)
+    assert len(truth) > 20
+    rows = on_bench("bitrix24", page_size=2).read(stream)
+    assert keyed(stream, rows) == keyed(stream, truth)
+
+
+def test_a_range_whose_rows_stayed_out_is_asked_again(bench: Bench) -> None:
+    truth = bench.read(LEADS)
+    before = bench.requests
+
+    def emptied(request: Request, ask: Ask) -> Response:
+        content = json.loads(ask(request).body)
+        results = content["result"]["result"]
+        content["result"]["result"] = {key: [] for key in results}
+        return json_response(content)
+
+    bench.face.strike(1, emptied)
+    assert keyed(LEADS, bench.read(LEADS)) == keyed(LEADS, truth)
+    assert bench.requests - before == 3
+
+
+def test_rows_of_another_range_are_refused(bench: Bench) -> None:
+    def shifted(request: Request, ask: Ask) -> Response:
+        content = json.loads(ask(request).body)
+        results = content["result"]["result"]
+        if len(results) > 2:
+            first, second, *_ = results
+            results[first], results[second] = results[second], results[first]
+        return json_response(content)
+
+    bench.face.strike_all(shifted)
+    with pytest.raises(ParseError, match="came"):
+        bench.read(LEADS)
+
+
+def test_an_empty_portal_is_one_request(bench: Bench) -> None:
+    bench.server.set_now(bench.world.now - timedelta(days=400))
+    for stream in (LEADS, DEALS, INVOICES, HISTORY):
+        before = bench.requests
+        assert bench.read(stream) == []
+        assert bench.requests - before == 1
+
+
+def test_a_deal_whose_contacts_stayed_out_fails_the_read(bench: Bench) -> None:
+    def without(request: Request, ask: Ask) -> Response:
+        content = json.loads(ask(request).body)
+        for part in content["result"]["result"].values():
+            for item in part["items"]:
+                item["contactIds"] = []
+        return json_response(content)
+
+    bench.face.strike_all(without)
+    with pytest.raises(RetriableError, match="without its contacts"):
+        bench.read(LINKS)
+
+
+def test_goods_come_to_the_deals_sum(bench: Bench) -> None:
+    lines = {
+        (str(line.deal_id), line.row_id): line.quantity * line.price_kopecks
+        for line in bench.world.as_of(bench.world.now).products
+    }
+    assert lines
+    assert lines == {
+        (row["DEAL_ID"], line["id"]): round(line["price"] * line["quantity"] * 100)
+        for row in bench.read(GOODS)
+        for line in row["productRows"]
+    }
+
+
+def test_paid_invoices_are_the_won_deals_money(bench: Bench) -> None:
+    view = bench.world.as_of(bench.world.now)
+    won = sum(deal.amount_kopecks for deal in view.deals if deal.semantic == "S")
+    paid = [r for r in bench.read(INVOICES) if r["stageId"].endswith(":P")]
+    assert round(sum(row["opportunity"] for row in paid) * 100) == won > 0
+
+
+# -- names in titles -----------------------------------------------------------------
+
+
+def test_titles_of_deals_are_not_read(bench: Bench) -> None:
+    bench.read(DEALS)
+    assert not any(
+        "TITLE" in text for each in sent(bench) for text in each["cmd"].values()
+    )
+    assert all("TITLE" not in row for row in bench.read(DEALS))
+
+
+def test_a_leads_own_name_is_taken_out_of_its_title(bench: Bench) -> None:
+    lead = {
+        **LEAD,
+        "NAME": "Пётр",
+        "LAST_NAME": "Снегирёв",
+        "TITLE": "Тест: СНЕГИРЕВ Петр, окна Снегирёвой",
+        "COMMENTS": "Петр просил позвонить",
+    }
+    (found,) = bench.connector().parse(
+        LEADS, json.dumps({"result": [lead]}).encode(), {}
+    )
+    assert found["TITLE"] == "Тест: *** ***, окна Снегирёвой"
+    assert found["COMMENTS"] == "*** просил позвонить"
+
+
+def test_an_item_is_read_as_the_older_methods_give_it(bench: Bench) -> None:
+    item = {
+        "id": 12,
+        "stageId": "NEW",
+        "stageSemanticId": "P",
+        "createdTime": "2026-05-20T12:00:00+03:00",
+        "utmSource": "yandex",
+        "ufCrm_1720019876534": "5",
+        "phone": "+7 900 000-12-12",
+        "fm": [
+            {
+                "id": 7,
+                "valueType": "WORK",
+                "value": "+7 900 000-12-12",
+                "typeId": "PHONE",
+            },
+            {"id": 8, "valueType": "WORK", "value": "a@example.ru", "typeId": "EMAIL"},
+        ],
+    }
+    body = json.dumps({"result": {"items": [item]}}).encode()
+    (found,) = bench.connector().parse(LEADS, body, {})
+    assert found == {
+        "ID": 12,
+        "STATUS_ID": "NEW",
+        "STATUS_SEMANTIC_ID": "P",
+        "DATE_CREATE": "2026-05-20T12:00:00+03:00",
+        "UTM_SOURCE": "yandex",
+        "UF_CRM_1720019876534": "5",
+        "PHONE": [
+            {
+                "ID": 7,
+                "VALUE_TYPE": "WORK",
+                "VALUE": "+7 900 000-12-12",
+                "TYPE_ID": "PHONE",
+            }
+        ],
+        "EMAIL": [
+            {"ID": 8, "VALUE_TYPE": "WORK", "VALUE": "a@example.ru", "TYPE_ID": "EMAIL"}
+        ],
+    }
 
 
 # -- limits and errors ---------------------------------------------------------------
@@ -363,7 +534,7 @@ def test_the_portals_plan_sets_the_pace(bench: Bench) -> None:
     slow = bench.account.model_copy(
         update={"settings": {"requests_per_second": 2, "burst": 1}}
     )
-    bench.read(LEADS, connector=bench.connector(slow))
+    bench.read(LEADS, connector=bench.connector(slow), cursor=LONG_AGO)
     assert bench.requests >= 3
     assert 0.4 <= bench.slept[0] <= 0.5  # the second request waits half a second
 
@@ -459,6 +630,17 @@ def _batch(results: Any, errors: Any = ()) -> Any:
             1,
         ),
         (LINKS, _batch({"deal_4": [{"CONTACT_ID": 5, "IS_PRIMARY": "Y"}]}), 1),
+        (
+            LINKS,
+            {"result": {"items": [{"id": 4, "contactId": 5, "contactIds": [5, 6]}]}},
+            2,
+        ),
+        (
+            LINKS,
+            {"result": {"items": [{"id": 4, "contactId": 0, "contactIds": []}]}},
+            0,
+        ),
+        (GOODS, _batch({"deal_4": {"productRows": [{"id": 1}]}, "deal_5": []}), 2),
     ],
 )
 def test_recorded_answers_of_each_shape_are_read(
@@ -471,8 +653,11 @@ def test_recorded_answers_of_each_shape_are_read(
 @pytest.mark.parametrize(
     ("stream", "content", "words"),
     [
-        (LEADS, {"result": {"items": [{"id": 1}]}}, "camelCase"),
-        (LEADS, {"result": {"item": {"id": 1}}}, "camelCase"),
+        (LEADS, {"result": {"items": [{"id": 1}]}}, "STATUS_ID"),
+        (LEADS, {"result": {"item": {"id": 1}}}, "STATUS_ID"),
+        (LEADS, {"result": {"items": 7}}, "no list"),
+        (LINKS, {"result": {"items": [{"id": 4, "contactIds": 5}]}}, "contactId"),
+        (GOODS, _batch({"after_0_to_9": [{"ID": "1"}]}), "no answer about a deal"),
         (LEADS, _batch({"a": [LEAD]}, [{"error": ""}]), "without the commands' names"),
         (LEADS, _batch({"a": [LEAD]}, {"b": {"error": ""}}), "failed: b"),
         (LEADS, {"error": "", "error_description": "Not found"}, "no `result`"),
@@ -482,8 +667,8 @@ def test_recorded_answers_of_each_shape_are_read(
         (STATUSES, _batch({"2": [{"NAME": "a", "STATUS_ID": "C2:NEW"}]}), "ENTITY_ID"),
         (LINKS, {"result": [{"CONTACT_ID": 5, "IS_PRIMARY": "Y"}]}, "DEAL_ID"),
         (LINKS, _batch({"deal_4": ["x"]}), "not a JSON object"),
-        (CATEGORIES, {"result": {"items": []}}, "camelCase"),
-        (HISTORY, {"result": {"items": 5}}, "camelCase"),
+        (CATEGORIES, {"result": {"items": 5}}, "another shape"),
+        (HISTORY, {"result": {"items": 5}}, "another shape"),
     ],
 )
 def test_recorded_answers_of_another_shape_are_refused(
