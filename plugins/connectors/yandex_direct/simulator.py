@@ -294,7 +294,7 @@ class Simulator(Face):
     def _facts(self, kind: str) -> dict[date, list[Any]]:
         """Rows by day: costs, queries or sites; the last two as known now."""
         if kind == "costs":
-            return self._costs  # type: ignore[return-value]
+            return self._costs
         view = self.view
         with self._lock:
             kept = self._parts.get(kind)
