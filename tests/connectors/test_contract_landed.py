@@ -93,7 +93,8 @@ def test_windows_landed_in_any_cut_are_equal(
         warehouse.land(bench, case.stream, cut, part)
     assert warehouse.live(case.stream, cut) == warehouse.live(case.stream, whole)
     days = {day for day, _ in warehouse.live(case.stream, cut).values()}
-    assert days == set(window.days)
+    assert days <= set(window.days)
+    assert len(days) > 3, "too few days with rows to show anything"
 
 
 @window_streams
