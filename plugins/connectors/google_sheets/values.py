@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from connectors.base.cells import phone
 from connectors.base.errors import ParseError
 from connectors.base.stream import outline
 from connectors.base.tables import (
@@ -70,12 +71,24 @@ def scrubbed(
     except HeaderError as error:
         raise ParseError(f"a recorded answer: {error}") from None
     names = {place: name for name, place in header.places.items()}
+    # of several phones in a cell each is shown by itself
     records = [
-        {names.get(at, f"column {at}"): cell for at, cell in enumerate(row)}
+        {
+            names.get(at, f"column {at}"): phone(cell)
+            if names.get(at) == "phone"
+            else cell
+            for at, cell in enumerate(row)
+        }
         for row in rows[header.line :]
     ]
     clean = orjson.loads(default(orjson.dumps({"records": records})))["records"]
     above: list[list[Any]] = [[] for _ in rows[: max(0, header.line - 2)]]
     titles = rows[len(above) : header.line]
-    below = [list(record.values()) for record in clean]
+    below = [
+        [
+            ", ".join(cell) if isinstance(cell, list) else cell
+            for cell in record.values()
+        ]
+        for record in clean
+    ]
     return orjson.dumps({**content, "values": [*above, *titles, *below]})
