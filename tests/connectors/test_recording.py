@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.connectors.bench import Bench, OnBench
 
 KEY = b"k" * 32
+FAKED = {"contact", "text", "url"}
 PEOPLE = Stream(
     name="people",
     kind="entity",
