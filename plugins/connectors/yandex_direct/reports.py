@@ -47,6 +47,7 @@ NETWORK_ONLY = [
 FILTERS = {"placements": NETWORK_ONLY}
 """Stream -> rows to ask for; of search there is one site, Yandex."""
 
+POLL_SECONDS = 10  # at least, after some polls
 TRIES = 3
 MOST_ROWS = 1_000_000
 """A report of exactly so many rows may have been capped: it is split (unverified)."""
@@ -102,8 +103,15 @@ class Reports:
                 "POST", PATH, json=body, headers=headers, allow_unframed=True
             )
 
+        polls = 0
+
         def pending(answer: Download) -> float | None:
-            return retry_in(answer.headers) if answer.status in (201, 202) else None
+            nonlocal polls
+            if answer.status not in (201, 202):
+                return None
+            polls += 1
+            # a queue that never ends is not asked as often as it says
+            return max(retry_in(answer.headers), min(2**polls * 0.05, POLL_SECONDS))
 
         what = f"report {stream.name} of {window.date_from} to {window.last_day}"
         for _ in range(TRIES):
