@@ -3,10 +3,38 @@
 with
 
 performance as (
-    {% for platform in var('ad_platforms') %}
-    select * from {{ ref('stg_' ~ platform ~ '__ad_performance') }}
+    {% for platform in var('ad_platforms') + var('manual_cost_sources') %}
+    select
+        platform,
+        account_id,
+        platform_key,
+        spend_date,
+        campaign_id,
+        campaign_name,
+        ad_group_id,
+        ad_group_name,
+        ad_id,
+        keyword_id,
+        keyword,
+        placement,
+        device,
+        {{ 'channel, null::text as source, null::text as medium'
+            if platform in var('ad_platforms') else 'channel, source, medium' }},
+        impressions,
+        clicks,
+        spend_amount,
+        currency_code,
+        vat_included
+    from {{ ref('stg_' ~ platform ~ '__ad_performance') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
+),
+
+-- what people write down has a source and a medium in place of a platform
+channels as (
+
+    select * from {{ ref('int_channels_by_source') }}
+
 ),
 
 vat_rates as (
@@ -45,8 +73,12 @@ spend as (
             'performance.spend_amount', 'performance.vat_included', 'vat_rates.rate'
         ) }}::numeric(18, 6) as spend_amount_with_vat,
         performance.currency_code,
-        performance.channel
+        coalesce(performance.channel, channels.channel, 'other') as channel
     from performance
+    left join channels
+        on
+            performance.channel is null
+            and {{ manual_source_key('performance') }} = channels.source_key
     left join vat_rates
         on performance.spend_date between vat_rates.valid_from and vat_rates.valid_to
 

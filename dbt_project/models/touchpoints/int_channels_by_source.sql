@@ -9,6 +9,16 @@ touches as (
 
 ),
 
+manual_costs as (
+    {% for source in var('manual_cost_sources') %}
+    select distinct
+        source,
+        medium
+    from {{ ref('stg_' ~ source ~ '__ad_performance') }}
+    {% if not loop.last %}union{% endif %}
+    {% endfor %}
+),
+
 rules as (
 
     select * from {{ ref('channel_rules') }}
@@ -17,7 +27,7 @@ rules as (
 
 combinations as (
 
-    select distinct
+    select
         source_key,
         traffic_source,
         adv_engine,
@@ -25,6 +35,17 @@ combinations as (
         utm_medium,
         referral
     from touches
+
+    union
+
+    select
+        {{ manual_source_key('manual_costs') }} as source_key,
+        null as traffic_source,
+        null as adv_engine,
+        source as utm_source,
+        medium as utm_medium,
+        null as referral
+    from manual_costs
 
 ),
 

@@ -18,6 +18,12 @@ payments as (
 
 ),
 
+offline_sales as (
+
+    select * from {{ ref('int_offline_sales') }}
+
+),
+
 lead_conversions as (
 
     select
@@ -219,29 +225,46 @@ numbered_lines as (
 
 ),
 
+first_lines as (
+
+    select
+        numbered_lines.account_id,
+        numbered_lines.deal_id,
+        cast(null as text) as sale_id,
+        numbered_lines.sold_at,
+        deals.person_id
+    from numbered_lines
+    inner join deals
+        on
+            numbered_lines.account_id = deals.account_id
+            and numbered_lines.deal_id = deals.deal_id
+    where numbered_lines.line_number = 1 and numbered_lines.line_amount > 0
+
+    union all
+
+    select
+        account_id,
+        cast(null as text) as deal_id,
+        sale_id,
+        sold_at,
+        person_id
+    from offline_sales
+    where amount > 0
+
+),
+
 sales as (
 
     select
         account_id,
         deal_id,
+        sale_id,
         row_number() over (
             partition by
-                coalesce(person_id, 'deal|' || account_id || '|' || deal_id)
-            order by sold_at, account_id, deal_id
+                coalesce(person_id, concat_ws('|', account_id, deal_id, sale_id))
+            order by sold_at, account_id, deal_id, sale_id
         ) as sale_number
-    from (
-        select
-            numbered_lines.account_id,
-            numbered_lines.deal_id,
-            numbered_lines.sold_at,
-            deals.person_id
-        from numbered_lines
-        inner join deals
-            on
-                numbered_lines.account_id = deals.account_id
-                and numbered_lines.deal_id = deals.deal_id
-        where numbered_lines.line_number = 1 and numbered_lines.line_amount > 0
-    ) as first_lines
+    from first_lines
 
 ),
 
@@ -309,6 +332,43 @@ money_conversions as (
 
 ),
 
+-- sold at the counter, without a deal
+offline_conversions as (
+
+    select
+        'sale|' || offline_sales.account_id || '|offline|' || offline_sales.sale_id
+            as conversion_id,
+        case when sales.sale_number = 1 then 'sale' else 'repeat_sale' end
+            as conversion_kind,
+        case when sales.sale_number = 1 then 'sale' else 'repeat_sale' end
+            as credited_as,
+        offline_sales.account_id,
+        offline_sales.person_id,
+        cast(null as text) as lead_id,
+        cast(null as text) as deal_id,
+        cast(null as text) as converting_touchpoint_id,
+        cast(null as timestamptz) as lead_created_at,
+        cast(null as timestamptz) as deal_created_at,
+        offline_sales.sold_at as attributed_at,
+        offline_sales.sale_date as attributed_date,
+        offline_sales.sold_at as converted_at,
+        offline_sales.sale_date as converted_date,
+        offline_sales.sale_date as lead_date,
+        true as is_valid,
+        false as is_spam,
+        false as is_duplicate,
+        sales.sale_number = 1 as is_new_customer,
+        false as is_full_refund,
+        offline_sales.amount as revenue_amount,
+        offline_sales.margin_amount
+    from offline_sales
+    inner join sales
+        on
+            offline_sales.account_id = sales.account_id
+            and offline_sales.sale_id = sales.sale_id
+
+),
+
 unioned as (
 
     select * from lead_conversions
@@ -318,6 +378,8 @@ unioned as (
     select * from deal_conversions
     union all
     select * from money_conversions
+    union all
+    select * from offline_conversions
 
 ),
 
