@@ -10,7 +10,13 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from connectors.base import landing, registry
-from connectors.base.errors import ConnectorError
+from connectors.base.errors import (
+    AccessError,
+    ConfigError,
+    ConnectorError,
+    FatalError,
+    RetriableError,
+)
 from connectors.base.sources import load_sources
 from connectors.base.stream import Window
 from pipeline import windows
@@ -20,6 +26,7 @@ from pipeline.log import say, table, warn
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     import psycopg
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from connectors.base.stream import Stream
     from pipeline.windows import Days
 
+SWEEP = "sweep"
 TITLES = (
     "stream",
     "days",
@@ -48,8 +56,10 @@ def extract_account(account_name: str, days: Days, run_id: str) -> dict[str, Any
 
     Window streams read `windows.stream_days`, entity streams go on from their last ok
     cursor and are swept for deleted keys once a day, snapshots are read whole. Returns
-    {"account", "state", "rows_read", "rows_changed"}. An optional account that fails
-    is held back and returns state "held"; a required one raises ConnectorError.
+    {"account", "state", "rows_read", "rows_changed"}. A stream that fails does not keep
+    the others from being landed. An optional account with such a stream is held back
+    and returns state "held"; a required one raises ConnectorError, which begins with
+    the account's name.
     """
     source, _, name = account_name.partition("/")
     account = load_sources().get(source, name or None)
@@ -57,6 +67,8 @@ def extract_account(account_name: str, days: Days, run_id: str) -> dict[str, Any
     try:
         results = _extract(account, days, run_id, rows)
     except ConnectorError as error:
+        if not str(error).startswith(str(account)):
+            error.args = (f"{account}: {error}",)
         if account.required:
             raise
         with connect("loader") as connection:
@@ -87,33 +99,77 @@ def _extract(
             (run_id, account.source, account.account_id),
         )
         swept: list[tuple[Stream, LoadResult]] = []
+        failed: list[tuple[str, ConnectorError]] = []
         for stream in connector.streams_of(account):
             began = time.monotonic()
-            result, read = _read(connection, connector, stream, days, run_id)
-            if result is None:
-                continue
-            results.append(result)
-            rows.append(_line(stream.name, read, result, began))
-            if stream.kind != "entity" or stream.append_only:
-                continue
-            if not _sweep_is_due(connection, account, stream):
-                continue
-            began = time.monotonic()
-            result = landing.sweep(
-                connection,
-                account=account,
-                source=account.source,
-                stream=stream,
-                keys=connector.keys(stream),
-                run_id=run_id,
-            )
-            results.append(result)
-            rows.append(_line(stream.name, "sweep", result, began))
-            if result.rows_gone:
-                swept.append((stream, result))
+            try:
+                for what, result in _land(connection, connector, stream, days, run_id):
+                    results.append(result)
+                    rows.append(_line(stream.name, what, result, began))
+                    began = time.monotonic()
+                    if what == SWEEP and result.rows_gone:
+                        swept.append((stream, result))
+            except (AccessError, ConfigError):
+                raise  # the other streams would fare no better
+            except ConnectorError as error:
+                failed.append((stream.name, error))
+                seconds = round(time.monotonic() - began, 2)
+                rows.append((stream.name, "", "failed", 0, 0, 0, 0, 0, seconds))
+                if _is_down(failed):
+                    break  # each stream would wait as long for nothing
         for stream, result in swept:
             results += _read_again(connection, connector, stream, result, run_id, rows)
+    if failed:
+        raise _together(account, failed)
     return results
+
+
+def _is_down(failed: list[tuple[str, ConnectorError]]) -> bool:
+    """Have two streams used up their tries? Then it is the vendor, not the stream."""
+    return sum(isinstance(error, RetriableError) for _, error in failed) > 1
+
+
+def _together(
+    account: Account, failed: list[tuple[str, ConnectorError]]
+) -> ConnectorError:
+    """What several streams failed of, as one error."""
+    if len(failed) == 1:
+        return failed[0][1]
+    texts = "; ".join(f"{name}: {error}" for name, error in failed)
+    message = f"{account}: {len(failed)} streams failed: {texts}"
+    if all(isinstance(error, RetriableError) for _, error in failed):
+        return RetriableError(message)
+    return FatalError(message)
+
+
+def _land(
+    connection: psycopg.Connection,
+    connector: Connector,
+    stream: Stream,
+    days: Days,
+    run_id: str,
+) -> Iterator[tuple[str, LoadResult]]:
+    """Land one stream, and sweep it when that is due: what was read, and the load."""
+    account = connector.account
+    result, read = _read(connection, connector, stream, days, run_id)
+    if result is None:
+        return
+    yield read, result
+    if stream.kind != "entity" or stream.append_only:
+        return
+    if not _sweep_is_due(connection, account, stream):
+        return
+    yield (
+        SWEEP,
+        landing.sweep(
+            connection,
+            account=account,
+            source=account.source,
+            stream=stream,
+            keys=connector.keys(stream),
+            run_id=run_id,
+        ),
+    )
 
 
 def _read(

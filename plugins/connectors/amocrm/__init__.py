@@ -6,11 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic import Field as Setting
-
-from connectors.amocrm import errors, lists, streams
-from connectors.amocrm.custom_fields import LeadFields
+from connectors.amocrm import access, errors, lists, streams
+from connectors.amocrm.settings import AmoSettings
 from connectors.base.batch import Batch, JsonBatch, Record
 from connectors.base.connector import (
     Account,
@@ -31,15 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from connectors.base.client import Answer, ApiClient
-
-
-class AmoSettings(BaseModel):
-    """`fields` maps a lead's own fields; the rest is for accounts that are slow."""
-
-    model_config = ConfigDict(extra="forbid")
-    fields: LeadFields = LeadFields()
-    requests_per_second: float = Setting(default=6, gt=0, le=7)
-    page_size: int = Setting(default=250, ge=1, le=250)
 
 
 class AmoCRM(Connector):
@@ -74,34 +62,16 @@ class AmoCRM(Connector):
     @classmethod
     def connection_needs(cls, connection: ConnectionInfo) -> Mapping[str, str]:
         """A long-lived token, or the four things of OAuth 2.0."""
-        if not connection.get("extra.client_id"):
-            return cls.connection_help
-        return {
-            "extra.client_secret": "the integration's secret key",
-            "extra.refresh_token": "the refresh token got by the authorisation code",
-            "extra.redirect_uri": "the integration's redirect address",
-        }
+        return access.needs(connection, cls.connection_help)
 
     @classmethod
     def token_request(
         cls, account: Account, connection: ConnectionInfo, refresh_token: str | None
     ) -> TokenRequest | None:
         """A new pair of tokens for a refresh token, which thereby dies."""
-        if not connection.get("extra.client_id"):
-            return None
         own = cls.is_own_address(connection.base_url or "")
         host = connection.base_url if own else cls.base_url.replace("*", "www")
-        return TokenRequest(
-            f"{host}/oauth2/access_token",
-            json={
-                "grant_type": "refresh_token",
-                "client_id": connection.get("extra.client_id"),
-                "client_secret": connection.get("extra.client_secret"),
-                "redirect_uri": connection.get("extra.redirect_uri"),
-                "refresh_token": refresh_token or connection.get("extra.refresh_token"),
-            },
-            one_time=True,
-        )
+        return access.renewal(connection, f"{host}/oauth2/access_token", refresh_token)
 
     @classmethod
     def is_own_address(cls, url: str) -> bool:
@@ -204,21 +174,17 @@ class AmoCRM(Connector):
 
     def _refuse_wrong_mapping(self) -> None:
         if self._mapped:
-            known: set[int] = set()
-            for some in self._reader(streams.CUSTOM_FIELDS).numbered({}):
-                known.update(int(row["id"]) for row in some)
+            found = self._reader(streams.CUSTOM_FIELDS).numbered({})
+            known = {int(row["id"]) for some in found for row in some}
             self.settings.fields.refuse_unknown(known)
 
     def _touched(self, reader: lists.Reader, since: int) -> Iterator[Batch]:
         """Leads that something was tied to or untied from: no change of their own."""
         asked = lists.event_filter(lists.TOUCHING, since)
-        events = [
-            event
-            for some in self._reader(streams.EVENTS).numbered(asked)
-            for event in some
-        ]
-        if found := list(reader.by_id(lists.touched_leads(events))):
-            yield JsonBatch(found)
+        found = self._reader(streams.EVENTS).numbered(asked)
+        touched = lists.touched_leads([event for some in found for event in some])
+        if again := list(reader.by_id(touched)):
+            yield JsonBatch(again)
 
     def _note(self, stream: Stream, some: list[Record]) -> None:
         name = "created_at" if stream.append_only else "updated_at"

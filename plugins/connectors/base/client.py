@@ -30,6 +30,7 @@ from connectors.base.answers import (
     retry_in,
 )
 from connectors.base.errors import (
+    AccessError,
     ConfigError,
     ConnectorError,
     FatalError,
@@ -312,7 +313,7 @@ class ApiClient:
             try:
                 return once(auth)
             except TokenExpired as expired:
-                refused = FatalError(f"{expired}; {self._if_refused}")
+                refused = AccessError(f"{expired}; {self._if_refused}")
             if self._credentials is None or is_renewed:
                 raise refused
             log.info("%s: the token was refused, renewing it", self.name)
@@ -321,7 +322,7 @@ class ApiClient:
             try:
                 return once(auth)
             except TokenExpired as expired:
-                refused = FatalError(
+                refused = AccessError(
                     f"{expired}, also with a renewed token; {self._if_refused}"
                 )
             raise refused

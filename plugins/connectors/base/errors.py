@@ -51,5 +51,9 @@ class ConfigError(FatalError):
     """Wrong settings, found before any request: names the field and the fix."""
 
 
+class AccessError(FatalError):
+    """The vendor does not let us in: no other stream of the account will do better."""
+
+
 class ParseError(FatalError):
     """The vendor's answer does not fit the contract."""

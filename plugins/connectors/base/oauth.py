@@ -21,7 +21,12 @@ import jwt
 import orjson
 
 from connectors.base.client import ApiClient, Auth, Limits
-from connectors.base.errors import ConfigError, FatalError, TokenExpired
+from connectors.base.errors import (
+    AccessError,
+    ConfigError,
+    FatalError,
+    TokenExpired,
+)
 from connectors.base.redaction import excerpt, register
 
 if TYPE_CHECKING:
@@ -382,7 +387,7 @@ class Credentials:
         return self._connection.base_url, parts.path
 
 
-class TokenRefused(FatalError):
+class TokenRefused(AccessError):
     """The vendor does not give a token for what we have."""
 
 

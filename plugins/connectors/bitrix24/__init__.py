@@ -6,29 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic import Field as Setting
-
 from connectors.base.batch import Batch, JsonBatch, Record
 from connectors.base.connector import Account, Auth, ConnectionInfo, Connector, Limits
 from connectors.base.errors import ConnectorError, ParseError, RetriableError
 from connectors.base.stream import Stream, Window, from_json
 from connectors.bitrix24 import errors, lists, records, streams
-from connectors.bitrix24.custom_fields import CustomFields
+from connectors.bitrix24.custom_fields import BitrixSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from connectors.base.client import Answer, ApiClient
-
-
-class BitrixSettings(BaseModel):
-    """`fields` maps custom fields; the limits are those of the portal's plan."""
-
-    model_config = ConfigDict(extra="forbid")
-    fields: CustomFields = CustomFields()
-    requests_per_second: float = Setting(default=2, gt=0)
-    burst: int = Setting(default=50, ge=1)
 
 
 class Bitrix24(Connector):

@@ -1,4 +1,4 @@
-"""Fields that a portal's owner made: which of them hold what we ask for."""
+"""What an account sets: which of its own fields hold what we ask for, and its plan."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import Field as Setting
 
 from connectors.base.errors import FatalError
 from connectors.base.stream import Stream, fields
@@ -65,3 +66,12 @@ class CustomFields(BaseModel):
 
     def _mapped(self) -> dict[str, str]:
         return {what: code for what, code in self if code is not None}
+
+
+class BitrixSettings(BaseModel):
+    """`fields` maps custom fields; the limits are those of the portal's plan."""
+
+    model_config = ConfigDict(extra="forbid")
+    fields: CustomFields = CustomFields()
+    requests_per_second: float = Setting(default=2, gt=0)
+    burst: int = Setting(default=50, ge=1)
