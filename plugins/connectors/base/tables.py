@@ -105,7 +105,8 @@ class Table:
 
     `zone` is where times without an offset were typed. `fill_down`: fields whose empty
     cell means "as above" (cells merged downwards). `keep_unknown`: columns nobody asked
-    for become fields of the record under their titles. `strict_width`: a cell beyond
+    for become fields of the record under their titles, but for those whose title is in
+    `ignore`. `strict_width`: a cell beyond
     the header's last column refuses the row (in CSV it is a separator inside a value).
     """
 
@@ -113,6 +114,7 @@ class Table:
     zone: ZoneInfo
     fill_down: tuple[str, ...] = ()
     keep_unknown: bool = False
+    ignore: tuple[str, ...] = ()
     strict_width: bool = False
     header: Header | None = None
     totals: int = 0
@@ -126,6 +128,10 @@ class Table:
         source = iter(lines)
         head = [line for _, line in zip(range(HEADER_WITHIN), source, strict=False)]
         header = self.header = find_header(head, self.columns)
+        passed_over = {folded(each) for each in self.ignore}
+        for title in list(header.unknown):
+            if folded(title) in passed_over:
+                del header.unknown[title]
         above: dict[str, Cell] = {}
         for part in ([line for line in head if line[0] > header.line], source):
             for number, row in part:
@@ -233,15 +239,21 @@ def _missing(missing: list[Column], header: Header) -> str:
     texts = []
     for column in missing:
         text = f'no column "{column.title}"'
-        close = difflib.get_close_matches(
-            folded(column.title), [folded(name) for name in header.unknown], 1, 0.6
-        )
-        for name in header.unknown:
-            if close and folded(name) == close[0]:
-                text += f' (was it renamed to "{name}"?)'
-                break
+        if name := _renamed(folded(column.title), header.unknown):
+            text += f' (was it renamed to "{name}"?)'
         texts.append(text)
     return f"{', '.join(texts)} in the header (line {header.line})"
+
+
+def _renamed(title: str, unknown: Iterable[str]) -> str | None:
+    """The title among these that is most like the one that is missing."""
+    known = {folded(name): name for name in unknown}
+    if close := difflib.get_close_matches(title, known, 1, 0.6):
+        return known[close[0]]
+    words = set(title.split())
+    return next(
+        (name for each, name in known.items() if words <= {*each.split()}), None
+    )
 
 
 def _merged(upper: Sequence[Cell], lower: Sequence[Cell]) -> list[list[str]]:

@@ -23,13 +23,16 @@ from xml.sax.saxutils import escape
 
 import openpyxl
 
+from connectors.base.tables import HeaderError, find_header
+from connectors.files.columns import PLANS
 from connectors.files.places import signed
 from simulator.face import Face, RateLimit, Request, Response
 from simulator.world import MOSCOW, moscow_day
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from connectors.base.tables import Header
     from simulator.face import Options
     from simulator.world import World
 
@@ -42,6 +45,10 @@ _CREDENTIAL = re.compile(
     r"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=[0-9a-f]{64}"
 )
 _SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_LISTED = re.compile(
+    rb"<Size>\d+</Size><ETag>&quot;(?P<etag>[0-9a-f]{32})&quot;</ETag>"
+)
+_made: dict[str, bytes] = {}  # what was ever in a bucket, by its MD5 sum
 Table = list[list[Any]]
 
 
@@ -51,6 +58,9 @@ class Stored:
 
     body: bytes
     name: str
+
+    def __post_init__(self) -> None:
+        _made[self.etag] = self.body
 
     @property
     def etag(self) -> str:
@@ -310,3 +320,67 @@ def _workbook(rows: Table, merged: tuple[str, ...] = ()) -> bytes:
 def _xml(inside: str, status: int = 200) -> Response:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n{inside}'
     return Response(status, {"Content-Type": "application/xml"}, body.encode())
+
+
+def change_body(body: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """Let a test change every row of a file, as a record by our names.
+
+    A column that `change` takes away leaves the table, one that it adds joins it. In a
+    list of the bucket, sizes and sums become those of the changed files.
+    """
+    if body.startswith(b"<?xml"):
+
+        def listed(match: re.Match[bytes]) -> bytes:
+            changed = Stored(change_body(_made[match["etag"].decode()], change), "")
+            etag = changed.etag.encode()
+            size = str(len(changed.body)).encode()
+            return b"<Size>" + size + b"</Size><ETag>&quot;" + etag + b"&quot;</ETag>"
+
+        return _LISTED.sub(listed, body)
+    if body.startswith(b"PK"):
+        sheet = openpyxl.load_workbook(io.BytesIO(body)).active
+        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+        return _workbook(_changed(rows, change))
+    encoding = "utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "windows-1251"
+    separator = "," if encoding == "utf-8-sig" else ";"
+    text = io.StringIO(body.decode(encoding), newline="")
+    rows = list(csv.reader(text, delimiter=separator))
+    return _csv(_changed(rows, change), separator, encoding)
+
+
+def _changed(rows: Table, change: Callable[[dict[str, Any]], None]) -> Table:
+    """The table with its rows changed; the plan with the likeliest header names them."""
+    best: Header | None = None
+    for plan in PLANS.values():
+        try:
+            header = find_header(list(enumerate(rows, 1)), plan.columns)
+        except HeaderError:
+            continue
+        if best is None or len(header.places) > len(best.places):
+            best = header
+    assert best is not None, "every file has a header"
+    title = rows[best.line - 1]
+    for row in rows[best.line :]:
+        row += [None] * (len(title) - len(row))
+    left = {}
+    for row in rows[best.line :]:
+        if row[0] is None or row[0] == "Итого":
+            continue
+        record = {name: row[place] for name, place in best.places.items()}
+        for name in ("deal_id", "payment_id", "sale_id", "lead_id"):
+            if record.get(name) is not None:
+                record[name] = str(record[name])
+        change(record)
+        for name, place in best.places.items():
+            left[place] = name not in record
+            value = record.pop(name, None)
+            row[place] = str(value) if isinstance(value, dict) else value
+        for name, value in record.items():
+            if name not in title:
+                title.append(name)
+            row += [None] * (len(title) - len(row))
+            row[title.index(name)] = value
+    for place in (place for place, is_gone in left.items() if is_gone):
+        for row in rows[max(0, best.line - 2) : best.line]:
+            row[place] = None
+    return rows

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
 import re
 import zipfile
 import zlib
@@ -16,7 +18,7 @@ from connectors.base.tables import HeaderError, Table, find_header
 from connectors.files.guards import OLE, ZIP, Unreadable, refuse_unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from connectors.base.manual import Ids, Plan, Reading
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
 LONGEST_CELL = 1 << 17
+MOST_LINES = 20  # of one row; a value with more of them is a mark that stays open
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe", "utf-16"),
@@ -61,8 +64,7 @@ def read(
     if not body:
         raise Unreadable("is empty")
     if suffix != ".xlsx":
-        text = _decoded(body)
-        lines = _csv_lines(text, plan.columns, most_rows)
+        lines = _csv_lines(body, plan.columns, most_rows)
         table = Table(plan.columns, zone, keep_unknown=True, strict_width=True)
         try:
             return manual.read(table, lines, plan, ids, name)
@@ -112,107 +114,106 @@ def _read_workbook(
     return whole
 
 
-def _decoded(body: bytes) -> str:
+def _encoding(body: bytes) -> str:
+    """The encoding of a text. Raises Unreadable for what is none."""
     for magic, what in _OTHERS:
         if body.startswith(magic):
             raise Unreadable(f"is {what}, whatever its name says")
-    for bom, encoding in _BOMS:
-        if body.startswith(bom):
-            return _decode(body, encoding)
+    if re.match(rb"\s*<(?:!doctype|html|\?xml|table)", body[:200], re.IGNORECASE):
+        raise Unreadable("is a web page, whatever its name says; save it as CSV")
+    marked = [encoding for bom, encoding in _BOMS if body.startswith(bom)]
     head = body[:4096]
-    if b"\0" in head:
+    if not marked and b"\0" in head:
         # UTF-16 without its mark: every other byte of Latin text is a zero
         even, odd = head[::2].count(0), head[1::2].count(0)
-        if max(even, odd) < len(head) // 16:
+        if min(even, odd) * 4 > max(even, odd):
             raise Unreadable("is no text, whatever its name says")
-        return _decode(body, "utf-16-be" if even > odd else "utf-16-le")
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        text = _decode(body, "windows-1251")
-    if re.match(r"\s*<(?:!doctype|html|\?xml|table)", text[:200], re.IGNORECASE):
-        raise Unreadable("is a web page, whatever its name says; save it as CSV")
-    return text
+        marked = ["utf-16-be" if even > odd else "utf-16-le"]
+    for encoding in marked or ("utf-8", "windows-1251"):
+        try:
+            for _ in _opened(body, encoding):
+                pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise Unreadable(
+        "is in an unknown encoding; save it as CSV in UTF-8 or Windows-1251"
+    )
 
 
-def _decode(body: bytes, encoding: str) -> str:
-    try:
-        return body.decode(encoding)
-    except UnicodeDecodeError:
-        raise Unreadable(
-            "is in an unknown encoding; save it as CSV in UTF-8 or Windows-1251"
-        ) from None
+def _opened(body: bytes, encoding: str) -> io.TextIOWrapper:
+    """The text, decoded as it is read: as a whole it takes four times its bytes."""
+    return io.TextIOWrapper(io.BytesIO(body), encoding=encoding, newline="")
 
 
-def _csv_lines(text: str, columns: tuple[Column, ...], most_rows: int) -> Lines:
+def _csv_lines(body: bytes, columns: tuple[Column, ...], most_rows: int) -> Lines:
     """The numbered lines of a CSV; the separator is the one under which a header is
-    found."""
+    found. Raises Unreadable."""
     csv.field_size_limit(LONGEST_CELL)
-    separator, skipped = _separator(text, columns)
-    _refuse_open_quotes(text, separator)
-    rest = io.StringIO(text, newline="")
+    encoding = _encoding(body)
+    separator, skipped = _separator(body, encoding, columns)
+
+    def lines(strict: bool = False) -> Lines:
+        return _numbered(_opened(body, encoding), separator, skipped, strict)
+
+    if body.count(b"\n") > most_rows:
+        rows = 0
+        for _, row in lines():
+            rows += any(row)
+            if rows > most_rows + 1:
+                raise Unreadable(
+                    f"has more than {most_rows} rows; split it, or raise most_rows"
+                )
+    if b'"' in body:
+        for _ in lines(strict=True):
+            pass
+    return lines()
+
+
+def _numbered(
+    file: Iterable[str], separator: str, skipped: int, strict: bool = False
+) -> Lines:
+    """Lines with their numbers, as an editor counts them.
+
+    `strict`: only to see that no quotation mark stays open and swallows the rest.
+    """
+    file = iter(file)
     for _ in range(skipped):
-        rest.readline()
-    if text.count("\n") > most_rows:
-        rows = sum(any(row) for _, row in _numbered(rest, separator, skipped))
-        if rows > most_rows + 1:
-            raise Unreadable(
-                f"has more than {most_rows} rows; split it, or raise most_rows"
-            )
-        rest.seek(0)
-        for _ in range(skipped):
-            rest.readline()
-    return _numbered(rest, separator, skipped)
-
-
-def _numbered(file: io.StringIO, separator: str, skipped: int) -> Lines:
-    reader = csv.reader(file, delimiter=separator)
+        next(file, None)
+    reader = csv.reader(file, delimiter=separator, strict=strict)
     line = skipped + 1
     try:
         for row in reader:
+            if reader.line_num + skipped - line >= MOST_LINES:
+                raise csv.Error("unexpected end")
             yield line, row
             # a value may hold line breaks
             line = reader.line_num + skipped + 1
-    except csv.Error:
+    except csv.Error as error:
+        if strict and "unexpected end" not in str(error):
+            return  # a mark inside a value is no harm
         raise Unreadable(
-            f"cannot be read from line {line} on: is a quotation mark never closed?"
+            f"cannot be read from line {line} on: a quotation mark is never closed"
         ) from None
 
 
-def _refuse_open_quotes(text: str, separator: str) -> None:
-    """A quotation mark that is never closed would swallow all rows after it."""
-    if '"' not in text:
-        return
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    line = 1
-    try:
-        for _ in reader:
-            line = reader.line_num + 1
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            raise Unreadable(
-                f"has a quotation mark that is never closed, in line {line} or after it"
-            ) from None
-
-
-def _separator(text: str, columns: tuple[Column, ...]) -> tuple[str, int]:
+def _separator(
+    body: bytes, encoding: str, columns: tuple[Column, ...]
+) -> tuple[str, int]:
     """The separator, and how many lines to pass over (Excel's `sep=;`)."""
-    if match := re.match(r"sep=([;,\t|])\r?\n", text, re.IGNORECASE):
+    head = list(itertools.islice(_opened(body, encoding), 100))
+    if head and (match := re.fullmatch(r"(?i)sep=([;,\t|])\r?\n?", head[0])):
         return match[1], 1
-    head = text[:65536]
     best, found = ";", -1
     for separator in ";,\t|":
         lines = []
+        with contextlib.suppress(Unreadable):
+            for numbered in itertools.islice(_numbered(head, separator, 0), 25):
+                lines.append(numbered)
         try:
-            for number, row in _numbered(io.StringIO(head, newline=""), separator, 0):
-                lines.append((number, row))
-                if len(lines) == 25:
-                    break
             matched = 1000 + len(find_header(lines, columns).places)
         except HeaderError as error:
             matched = error.found
-        except Unreadable:
-            continue
         if matched > found:
             best, found = separator, matched
     return best, 0

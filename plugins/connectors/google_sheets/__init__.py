@@ -147,7 +147,13 @@ class GoogleSheets(Connector):
         first, rows = rows_of(content, where)
         plan = sheet.plan
         zone = ZoneInfo(self.account.time_zone)
-        table = Table(plan.columns, zone, fill_down=sheet.fill_down)
+        table = Table(
+            plan.columns,
+            zone,
+            fill_down=sheet.fill_down,
+            keep_unknown=True,
+            ignore=sheet.ignore,
+        )
         try:
             read = manual.read(table, enumerate(rows, first), plan, ids, where)
         except HeaderError as error:

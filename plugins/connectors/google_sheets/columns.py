@@ -78,7 +78,7 @@ COSTS = Stream(
     ),
     date_field="date_from",
     amount_field="amount",
-    required_fields=("cost_id", "date_from", "date_to", "source", "amount"),
+    required_fields=("cost_id", "date_from", "source", "amount"),
     by_people=True,
 )
 
@@ -88,7 +88,8 @@ class Sheet(BaseModel):
 
     `range` is in A1 notation, with the sheet's name. `columns` says what people call
     our columns there (default: the titles of README.md); `key` names the column that
-    numbers the rows for good. `fill_down`: columns whose cells are merged downwards.
+    numbers the rows for good. `fill_down`: columns whose cells are merged downwards. A
+    column nobody named goes to pii.sealed with a warning, but for those in `ignore`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -99,6 +100,7 @@ class Sheet(BaseModel):
     columns: dict[str, str] = Field(default_factory=dict)
     key: str | None = None
     fill_down: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _known_columns(self) -> Sheet:

@@ -202,19 +202,61 @@ def _place(letters: str) -> int:
 
 
 def change_records(content: Any, change: Callable[[dict[str, Any]], None]) -> Any:
-    """Let a test change every row below the header, as a record by its titles.
+    """Let a test change every row below the header, as a record by our names.
 
-    A title that `change` takes away leaves the table, one that it adds joins it.
+    What `change` takes away leaves the table, header and all; what it adds joins it.
     """
-    rows = content.get("values") if isinstance(content, dict) else None
-    if not rows:
+    rows: list[Row] | None = (
+        content.get("values") if isinstance(content, dict) else None
+    )
+    found = next(
+        (
+            (at + 1, names)
+            for at in range(len(rows or []))
+            if (names := _names((rows or [])[at]))
+        ),
+        None,
+    )
+    if rows is None or found is None:
         return content
-    top = next((at for at, row in enumerate(rows) if len(row) > 5), None)
-    if top is None:
-        return content
-    header = [str(cell) for cell in rows[top]]
-    for row in rows[top + 1 :]:
-        record = dict(zip(header, row, strict=False))
+    below, names = found
+    titles = {
+        place: rows[below - 1][place] for place in names if place < len(rows[below - 1])
+    }
+    left: set[int] = set()
+    for row in rows[below:]:
+        row += [""] * (len(names) - len(row))
+        if not row[0] or row[0] == "Итого":
+            continue
+        record = {
+            name: str(row[place]) if name == "lead_id" else row[place]
+            for place, name in names.items()
+        }
         change(record)
-        row[:] = [record.get(title, "") for title in header]
+        for place, name in names.items():
+            row[place] = record.pop(name, "")
+            left |= {place} if row[place] == "" and place in titles else set()
+        for name in record:
+            row.append(record[name])
+            rows[below - 1] += [""] * (len(names) - len(rows[below - 1]))
+            if name not in rows[below - 1]:
+                rows[below - 1].append(name)
+    for place in left:
+        if all(len(row) <= place or row[place] == "" for row in rows[below:]):
+            for row in rows[max(0, below - 2) : below]:
+                if place < len(row):
+                    row[place] = ""
     return content
+
+
+def _names(row: Row) -> dict[int, str]:
+    """Our names of the columns under this line, if it is the last one of a header."""
+    names: tuple[str, ...]
+    if tuple(row) == LEAD_HEADER:
+        names = ("lead_id", "created_at", "phone", "name", "interest", "status",
+                 "source", "manager", "comment")  # fmt: skip
+    elif tuple(row) == COST_HEADER[1]:
+        names = ("date_from", "date_to", "source", "medium", "campaign", "amount")
+    else:
+        return {}
+    return dict(enumerate(names))

@@ -1,4 +1,4 @@
-"""Yandex Direct: daily costs by keyword and by campaign, and the names behind the ids."""
+"""Yandex Direct: daily costs by keyword, query, site and campaign, and the names."""
 
 from __future__ import annotations
 
@@ -50,6 +50,46 @@ CAMPAIGN_PERFORMANCE = Stream(
     restate_days=30,
     required_fields=("Date", "CampaignId", "Cost"),
 )
+QUERY_KEY = (
+    "Date",
+    "CampaignId",
+    "AdGroupId",
+    "AdId",
+    "CriterionId",
+    "CriterionType",
+    "MatchType",
+    "Query",
+)
+SEARCH_QUERIES = Stream(
+    name="search_queries",
+    kind="window",
+    key=QUERY_KEY,
+    fields=fields(*QUERY_KEY[:-1], "Criterion", *FIGURES, text=("Query",)),
+    date_field="Date",
+    amount_field="Cost",
+    restate_days=14,
+    history_days=179,  # queries are kept for 180 days, today among them
+    required_fields=(*QUERY_KEY, "Cost"),
+)
+PLACEMENT_KEY = (
+    "Date",
+    "CampaignId",
+    "AdGroupId",
+    "AdId",
+    "Placement",
+    "AdNetworkType",
+    "Device",
+)
+PLACEMENTS = Stream(
+    name="placements",
+    kind="window",
+    key=PLACEMENT_KEY,
+    fields=fields(*PLACEMENT_KEY, *FIGURES),
+    date_field="Date",
+    amount_field="Cost",
+    restate_days=14,
+    required_fields=(*PLACEMENT_KEY, "Cost"),
+)
 
 
 def _objects(name: str, names: str) -> Stream:
@@ -78,7 +118,8 @@ class YandexDirect(Connector):
 
     Money comes in the account's currency with two decimals, with VAT or without it as
     `vat_included` of the account says. Days are those of Moscow. Costs are corrected
-    for some days, seldom for weeks, so each read takes the last 30 days along.
+    for some days, seldom for weeks, so each read takes the last 30 days along (14 of
+    queries and sites, which nothing is added up from).
     """
 
     name = "yandex_direct"
@@ -86,6 +127,8 @@ class YandexDirect(Connector):
     streams = (
         KEYWORD_PERFORMANCE,
         CAMPAIGN_PERFORMANCE,
+        SEARCH_QUERIES,
+        PLACEMENTS,
         CAMPAIGNS,
         AD_GROUPS,
         ADS,

@@ -38,7 +38,15 @@ HEADERS = {
     "skipReportSummary": "false",  # `Total rows: N` proves that nothing is missing
     "Accept-Language": "en",  # the summary line is told from rows by its English words
 }
-REPORT_TYPE = "CUSTOM_REPORT"  # groups by the fields asked for, and nothing else
+REPORT_TYPES = {"search_queries": "SEARCH_QUERY_PERFORMANCE_REPORT"}
+"""Stream -> its type; others are CUSTOM_REPORT: grouped by the fields asked for."""
+
+NETWORK_ONLY = [
+    {"Field": "AdNetworkType", "Operator": "EQUALS", "Values": ["AD_NETWORK"]}
+]
+FILTERS = {"placements": NETWORK_ONLY}
+"""Stream -> rows to ask for; of search there is one site, Yandex."""
+
 TRIES = 3
 MOST_ROWS = 1_000_000
 """A report of exactly so many rows may have been capped: it is split (unverified)."""
@@ -122,13 +130,16 @@ def order(
     The name is made of everything in the order: repeating an order asks for the same
     report again (how Direct is polled), and no two different orders share a name.
     """
+    criteria: dict[str, Any] = {
+        "DateFrom": window.date_from.isoformat(),
+        "DateTo": window.last_day.isoformat(),
+    }
+    if wanted := FILTERS.get(stream.name):
+        criteria["Filter"] = wanted
     params: dict[str, Any] = {
-        "SelectionCriteria": {
-            "DateFrom": window.date_from.isoformat(),
-            "DateTo": window.last_day.isoformat(),
-        },
+        "SelectionCriteria": criteria,
         "FieldNames": [field.name for field in stream.fields],
-        "ReportType": REPORT_TYPE,
+        "ReportType": REPORT_TYPES.get(stream.name, "CUSTOM_REPORT"),
         "DateRangeType": "CUSTOM_DATE",
         "Format": "TSV",
         "IncludeVAT": "YES" if with_vat else "NO",

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from simulator.ads import without_operators
 from simulator.face import Face, RateLimit, Request, Response, json_response
-from simulator.world import moscow_day, roubles
+from simulator.world import SearchTerm, moscow_day, roubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ DAILY_POINTS = 64_000
 DIMENSIONS = (
     "Date", "CampaignId", "CampaignName", "CampaignType", "AdGroupId", "AdGroupName",
     "AdId", "CriterionId", "Criterion", "CriterionType", "AdNetworkType", "Device",
+    "Query", "MatchType", "Placement",
 )  # fmt: skip
 METRICS = ("Impressions", "Clicks", "Cost")
 REPORT_TYPES = {
@@ -51,8 +53,12 @@ REPORT_TYPES = {
     "ADGROUP_PERFORMANCE_REPORT": ("AdGroupId",),
     "AD_PERFORMANCE_REPORT": ("AdId",),
     "CRITERIA_PERFORMANCE_REPORT": ("AdGroupId", "CriterionId", "CriterionType"),
+    "SEARCH_QUERY_PERFORMANCE_REPORT": ("AdGroupId", "Query"),
     "CUSTOM_REPORT": (),
 }
+OF_QUERIES = "SEARCH_QUERY_PERFORMANCE_REPORT"
+NOT_OF_QUERIES = {"AdNetworkType", "Device", "Placement"}
+QUERY_DAYS = 180  # queries of older days are gone
 FIELDS: dict[str, tuple[str, ...]] = {
     "campaigns": (
         "Id", "Name", "Type", "State", "Status", "StartDate", "EndDate", "Currency",
@@ -125,7 +131,9 @@ class Simulator(Face):
         }
         self._campaigns = {c.campaign_id: c for c in world.campaigns}
         self._groups = {g.ad_group_id: g for g in world.ad_groups}
-        self._dimensions: dict[str, Callable[[AdCost], str]] = {
+        self._types = {(c.ad_group_id, c.criterion): c for c in world.ad_costs}
+        self._parts: dict[str, tuple[World, dict[date, list[Any]]]] = {}
+        self._dimensions: dict[str, Callable[[Any], str]] = {
             "Date": lambda c: c.date.isoformat(),
             "CampaignId": lambda c: str(c.campaign_id),
             "CampaignName": lambda c: self._campaigns[c.campaign_id].name,
@@ -135,9 +143,12 @@ class Simulator(Face):
             "AdId": lambda c: _cell(c.ad_id),
             "CriterionId": lambda c: _cell(c.criterion_id),
             "Criterion": lambda c: _cell(c.criterion),
-            "CriterionType": lambda c: _cell(c.criterion_type),
+            "CriterionType": self._criterion_type,
             "AdNetworkType": lambda c: c.network,
             "Device": lambda c: c.device,
+            "Query": lambda c: c.query,
+            "MatchType": _match_type,
+            "Placement": lambda c: c.placement,
         }
 
     # ------------------------------------------------------------------ answers
@@ -220,7 +231,12 @@ class Simulator(Face):
         if self.report_days_limit is not None and days > self.report_days_limit:
             return _html(502, "Bad Gateway")
         mode = request.headers.get("processingMode", "auto")
-        if mode == "online" or (mode == "auto" and days <= ONLINE_DAYS):
+        of_queries = params["ReportType"] == OF_QUERIES
+        if mode == "online" and of_queries:
+            raise ApiError(8312, "Report cannot be built online", "Use offline mode")
+        if mode == "online" or (
+            mode == "auto" and days <= ONLINE_DAYS and not of_queries
+        ):
             return self._tsv(request, params, first, last)
         return self._queued(request, params, first, last)
 
@@ -269,6 +285,31 @@ class Simulator(Face):
         group = self._groups.get(ad_group_id or 0)
         return group.name if group else "--"
 
+    def _criterion_type(self, row: Any) -> str:
+        """Of a query it is that of the criterion which it met."""
+        if isinstance(row, SearchTerm):
+            row = self._types[row.ad_group_id, row.criterion]
+        return _cell(row.criterion_type)
+
+    def _facts(self, kind: str) -> dict[date, list[Any]]:
+        """Rows by day: costs, queries or sites; the last two as known now."""
+        if kind == "costs":
+            return self._costs
+        view = self.view
+        with self._lock:
+            kept = self._parts.get(kind)
+            if kept is None or kept[0] is not view:
+                by_day: dict[date, list[Any]] = defaultdict(list)
+                rows: list[Any] = (
+                    view.search_terms("yandex_direct")
+                    if kind == "queries"
+                    else view.placements()
+                )
+                for row in rows:
+                    by_day[row.date].append(row)
+                kept = self._parts[kind] = (view, by_day)
+        return kept[1]
+
     def _validate(self, params: dict[str, Any]) -> tuple[date, date]:
         for name in ("ReportName", "ReportType", "DateRangeType", "Format"):
             if not isinstance(params.get(name), str):
@@ -280,6 +321,7 @@ class Simulator(Face):
         for field in params.get("FieldNames") or ["(none)"]:
             if field not in DIMENSIONS and field not in METRICS:
                 raise ApiError(4000, "Invalid parameters", f"Unknown field {field}")
+        self._validate_grouping(params)
         criteria = params.get("SelectionCriteria")
         if params["DateRangeType"] != "CUSTOM_DATE" or not isinstance(criteria, dict):
             raise ApiError(4000, "Invalid parameters", "CUSTOM_DATE is served here")
@@ -290,9 +332,25 @@ class Simulator(Face):
             raise ApiError(4000, "Invalid parameters", "DateFrom, DateTo") from error
         today = moscow_day(self.options.now)
         oldest = today.replace(year=today.year - 3, day=1)
+        if params["ReportType"] == OF_QUERIES:
+            oldest = today - timedelta(days=QUERY_DAYS)
         if first > last or first < oldest or last > today:
             raise ApiError(4000, "Invalid parameters", "DateFrom or DateTo is wrong")
         return first, last
+
+    def _validate_grouping(self, params: dict[str, Any]) -> None:
+        """Which fields and filters go together, as far as they are asked for."""
+        fields = {*params["FieldNames"]}
+        of_queries = params["ReportType"] == OF_QUERIES
+        if of_queries != ("Query" in fields) or (
+            of_queries and fields & NOT_OF_QUERIES
+        ):
+            raise ApiError(4000, "Invalid parameters", "Fields do not fit ReportType")
+        if "MatchType" in fields and not of_queries:
+            raise ApiError(4000, "Invalid parameters", "MatchType is of queries here")
+        networks = _networks(params)
+        if "Placement" in fields and networks != ["AD_NETWORK"]:
+            raise ApiError(4000, "Invalid parameters", "Sites of the network only here")
 
     def _tsv(
         self,
@@ -307,14 +365,15 @@ class Simulator(Face):
         fields = tuple(params["FieldNames"])
         with_vat = params["IncludeVAT"] == "YES"
         group = (*fields, *REPORT_TYPES[params["ReportType"]])
+        networks = tuple(_networks(params))
         lines: list[str] = []
         if "Date" in fields:
             for offset in range((last - first).days + 1):
                 day = first + timedelta(days=offset)
-                lines += self._rows([day], fields, group, with_vat, micros)
+                lines += self._rows([day], fields, group, networks, with_vat, micros)
         else:
             span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-            lines += self._rows(span, fields, group, with_vat, micros)
+            lines += self._rows(span, fields, group, networks, with_vat, micros)
         rows = len(lines)
         if header:
             lines.insert(0, "\t".join(fields))
@@ -332,6 +391,7 @@ class Simulator(Face):
         days: list[date],
         fields: tuple[str, ...],
         group: tuple[str, ...],
+        networks: tuple[str, ...],
         with_vat: bool,
         micros: bool,
     ) -> list[str]:
@@ -340,17 +400,24 @@ class Simulator(Face):
         state = tuple(
             (d < today, bisect_right(self._restated.get(d, []), today)) for d in days
         )
-        key = (tuple(days), state, fields, group, with_vat, micros)
+        key = (tuple(days), state, fields, group, networks, with_vat, micros)
         if (kept := self._days.get(key)) is not None:
             return kept
         getters = [self._dimensions[name] for name in group if name in self._dimensions]
+        kind = "costs"
+        if {*fields} & {"Query", "Placement"}:
+            kind = "queries" if "Query" in fields else "placements"
+        facts = self._facts(kind)
         sums: dict[tuple[str, ...], list[int]] = {}
         for day in days:
             if day >= today:
                 continue  # the running day is not reported yet
-            for cost in self._costs.get(day, ()):
+            for cost in facts.get(day, ()):
+                if networks and cost.network not in networks:
+                    continue
                 kopecks = cost.cost_kopecks
-                if cost.restated_on is not None and cost.restated_on > today:
+                restated_on = cost.restated_on if kind == "costs" else None
+                if restated_on is not None and restated_on > today:
                     kopecks = cost.first_cost_kopecks
                 if with_vat:
                     kopecks = round(kopecks * (100 + vat_rate(day)) / 100)
@@ -494,6 +561,24 @@ class Simulator(Face):
             for k in self.world.keywords
             if k.campaign_id in alive
         ]
+
+
+def _match_type(row: Any) -> str:
+    """How a query met the criterion: `--` for what no keyword was met."""
+    if row.criterion_id is None or row.criterion.startswith("---"):
+        return "--"
+    return "KEYWORD" if row.query == without_operators(row.criterion) else "SYNONYM"
+
+
+def _networks(params: dict[str, Any]) -> list[str]:
+    """The networks a filter leaves; empty when there is none."""
+    criteria = params.get("SelectionCriteria")
+    found: list[str] = []
+    for each in (criteria or {}).get("Filter", []):
+        if (each.get("Field"), each.get("Operator")) != ("AdNetworkType", "EQUALS"):
+            raise ApiError(4000, "Invalid parameters", "Filter by AdNetworkType here")
+        found += each["Values"]
+    return found
 
 
 def _flags(request: Request) -> tuple[bool, bool, bool, bool]:

@@ -1,4 +1,4 @@
-"""Yandex Metrica: every visit of a counter, from the Logs API."""
+"""Yandex Metrica: the visits, page views and goals of a counter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connectors.base.batch import JsonBatch
 from connectors.base.client import Answer, Limits
 from connectors.base.connector import Auth, Connector, Record, Stream, Window
 from connectors.base.errors import ConfigError, ConnectorError
-from connectors.base.stream import fields
-from connectors.yandex_metrica import logs
+from connectors.base.stream import fields, from_json
+from connectors.yandex_metrica import goals, logs
 from connectors.yandex_metrica.errors import HOW_TO_RENEW, api_error
 
 if TYPE_CHECKING:
@@ -67,25 +68,75 @@ VISITS = Stream(
     restate_days=5,
     required_fields=("ym:s:visitID", "ym:s:dateTime"),
 )
+HITS = Stream(
+    name="hits",
+    kind="window",
+    key=("ym:pv:watchID",),
+    fields=fields(
+        "ym:pv:dateTime",
+        "ym:pv:isPageView",
+        "ym:pv:artificial",
+        "ym:pv:link",
+        "ym:pv:download",
+        ids=(
+            "ym:pv:watchID",
+            "ym:pv:counterID",
+            "ym:pv:clientID",
+            "ym:pv:goalsID",
+        ),
+        text=("ym:pv:title",),
+        url=("ym:pv:URL", "ym:pv:referer"),
+    ),
+    date_field="ym:pv:dateTime",
+    restate_days=3,
+    required_fields=("ym:pv:watchID", "ym:pv:dateTime"),
+)
+GOALS = Stream(
+    name="goals",
+    kind="snapshot",
+    key=("id",),
+    fields=fields(
+        "id",
+        "name",
+        "type",
+        "default_price",
+        "goal_source",
+        "is_favorite",
+        "is_retargeting",
+        "status",
+        "conditions",
+        "flag",
+        "prev_goal_id",
+        "steps",
+        "depth",
+        "duration",
+        "hide_phone_number",
+    ),
+    required_fields=("id", "name"),
+)
 
 
 class MetricaSettings(BaseModel):
-    """`counter_id`: the number of the counter."""
+    """`counter_id`: the number of the counter; `hits`: read its page views, too.
+
+    Hits are many (README.md) and nothing but their own table is made of them.
+    """
 
     model_config = ConfigDict(extra="forbid")
     counter_id: int = Field(gt=0)
+    hits: bool = False
 
 
 class YandexMetrica(Connector):
-    """Visits by the day they began, in the zone of the counter.
+    """Visits by the day they began, hits by their own, in the zone of the counter.
 
     Metrica rewrites a visit while it goes on and for some days after (99 % are final
-    in three), so each read takes the last five days along.
+    in three), so each read takes the last five days along, and three of hits.
     """
 
     name = "yandex_metrica"
     role = "analytics"
-    streams = (VISITS,)
+    streams = (VISITS, HITS, GOALS)
     base_url = "https://api-metrika.yandex.net"
     Settings = MetricaSettings
     if_refused = HOW_TO_RENEW
@@ -104,6 +155,12 @@ class YandexMetrica(Connector):
         return Auth(headers={"Authorization": f"OAuth {connection.password}"})
 
     @classmethod
+    def streams_of(cls, account: Account) -> tuple[Stream, ...]:
+        """Hits only where the account asks for them."""
+        wants_hits = account.settings.get("hits") is True
+        return cls.streams if wants_hits else (VISITS, GOALS)
+
+    @classmethod
     def judge(cls, answer: Answer) -> ConnectorError | None:
         """Metrica's own errors, told apart by their kind rather than by the status."""
         if answer.status < 400:
@@ -113,12 +170,15 @@ class YandexMetrica(Connector):
     def pages(
         self, stream: Stream, window: Window | None, cursor: str | None
     ) -> Iterator[Batch]:
-        """All parts of all logs of the window, each as long as it was declared.
+        """All parts of all logs of the window, each as long as it was declared; goals.
 
         Durations are seconds; `dateTimeUTC` is UTC+3 (README.md). Raises ConfigError
         for a window that is not over, RetriableError, FatalError or ParseError.
         """
         del cursor
+        if stream.name == GOALS.name:
+            yield JsonBatch(goals.read(self.client, self.settings.counter_id, stream))
+            return
         if window is None:
             raise ConfigError(f"{self.name}.{stream.name} needs a window of days")
         today = datetime.now(ZoneInfo(self.account.time_zone)).date()
@@ -132,10 +192,12 @@ class YandexMetrica(Connector):
     def parse(
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
     ) -> list[Record]:
-        """A recorded part of a log as records; a recorded error raises what it means."""
+        """A recorded part or list as records; a recorded error raises what it means."""
         del headers
         if (error := logs.error_in(body, f"{self.account}: {stream.name}")) is not None:
             raise error
+        if stream.name == GOALS.name:
+            return goals.listed(stream, from_json(body))
         return logs.records(stream, body)
 
     def check(self) -> list[str]:

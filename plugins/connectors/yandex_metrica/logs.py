@@ -130,7 +130,7 @@ class LogRequests:
             "date1": window.date_from.isoformat(),
             "date2": window.last_day.isoformat(),
             "fields": ",".join(self._fields),
-            "source": "visits",
+            "source": self._stream.name,
             "attribution": ATTRIBUTION,
         }
 
@@ -242,7 +242,7 @@ class LogRequests:
 def batches(stream: Stream, blocks: Iterable[bytes]) -> Iterator[TsvBatch]:
     """The rows of one part, in pieces; columns by the part's own header.
 
-    Raises ParseError for what is no log of visits or lacks a field that is needed.
+    Raises ParseError for what is no such log or lacks a field that is needed.
     """
     columns: tuple[str, ...] | None = None
     for block in line_blocks(iter(blocks)):

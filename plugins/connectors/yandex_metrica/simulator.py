@@ -1,8 +1,9 @@
-"""Yandex Metrica's Logs API as it would answer for the simulated company's counter.
+"""Yandex Metrica as it would answer for the simulated company's counter.
 
 Speaks `/management/v1/counter/{id}/logrequests` and `logrequest/{id}`: evaluate,
 create, list, status, download of parts, clean, cancel. A log is a cut of the visits
-as the counter knew them when the log was made: visits are rewritten for some days.
+or hits as the counter knew them when the log was made: visits are rewritten for some
+days. `/management/v1/counter/{id}/goals` lists the goals.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from simulator.catalogue import GOAL_CALCULATOR, GOAL_CALL, GOAL_FORM
 from simulator.face import Face, RateLimit, Request, Response, json_response
 from simulator.world import MOSCOW, moscow_day
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.face import Options
-    from simulator.world import Visit, World
+    from simulator.world import Hit, Visit, World
 
 STORAGE_BYTES = 10 * 1024**3
 FIELDS_LIMIT = 3000
@@ -109,6 +111,7 @@ class Simulator(Face):
         self._running = 0
         self._limit = RateLimit(REQUESTS_PER_SECOND, seconds=1)
         self._rendered: dict[tuple[Any, ...], list[bytes]] = {}
+        self._hits: tuple[World, dict[date, list[Hit]]] | None = None
         visits = sorted(world.visits, key=lambda v: (v.started_at, v.visit_id))
         self._days = {
             day: list(of_day)
@@ -165,7 +168,7 @@ class Simulator(Face):
     def _route(self, request: Request) -> Response:
         found = re.fullmatch(
             r"/management/v1/counter/(\d+)/"
-            r"(?:(logrequests(?:/evaluate)?)"
+            r"(?:(goals|logrequests(?:/evaluate)?)"
             r"|logrequest/(\d+)(?:/(clean|cancel|part/(\d+)/download))?)",
             request.path,
         )
@@ -176,6 +179,8 @@ class Simulator(Face):
             raise ApiError(403, "access_denied", "Access is denied")
         verb = request.method
         with self._lock:
+            if many == "goals" and verb == "GET":
+                return self._goals(request)
             if many == "logrequests/evaluate" and verb == "GET":
                 return self._evaluate(request)
             if many == "logrequests" and verb == "POST":
@@ -213,18 +218,24 @@ class Simulator(Face):
         log.status = after
         log.parts = []
 
+    def _goals(self, request: Request) -> Response:
+        deleted = request.param("useDeleted") == "true"
+        shown = [g for g in GOALS if deleted or g["status"] != "Deleted"]
+        return json_response({"goals": shown})
+
     # ------------------------------------------------------------------ ordering
 
-    def _asked(self, request: Request) -> tuple[date, date, tuple[str, ...]]:
-        """Period and fields of a request's query string, checked as the vendor does."""
-        if request.param("source") != "visits":
-            raise ApiError(400, "invalid_parameter", "source must be visits here")
+    def _asked(self, request: Request) -> tuple[date, date, str, tuple[str, ...]]:
+        """Period, source and fields of a request, checked as the vendor does."""
+        source = request.param("source") or ""
+        if source not in COLUMNS_OF:
+            raise ApiError(400, "invalid_parameter", "source is visits or hits")
         given = request.param("fields", "") or ""
         if len(given) > FIELDS_LIMIT:
             raise ApiError(400, "invalid_parameter", "fields is longer than 3000")
         fields = tuple(given.split(","))
         for name in fields:
-            if name not in COLUMNS:
+            if name not in COLUMNS_OF[source]:
                 raise ApiError(400, "invalid_parameter", f"Unknown field '{name}'")
         try:
             first = date.fromisoformat(request.param("date1", "") or "")
@@ -233,12 +244,12 @@ class Simulator(Face):
             raise ApiError(400, "invalid_parameter", "date1, date2") from error
         if first > last or last >= moscow_day(self.options.now):
             raise ApiError(400, "invalid_parameter", "date2 must be before today")
-        return first, last, fields
+        return first, last, source, fields
 
     def _evaluate(self, request: Request) -> Response:
-        first, last, fields = self._asked(request)
+        first, last, source, fields = self._asked(request)
         days = (last - first).days + 1
-        parts = self._parts(first, last, fields)
+        parts = self._parts(first, last, source, fields)
         size = sum(map(len, parts)) or 1
         used = sum(each.size for each in self.log_requests.values())
         most = min((self.storage_bytes - used) * days // size, self.max_days or 366)
@@ -252,7 +263,7 @@ class Simulator(Face):
         )
 
     def _create(self, request: Request) -> Response:
-        first, last, fields = self._asked(request)
+        first, last, source, fields = self._asked(request)
         if (last - first).days + 1 > min(366, self.max_days or 366):
             raise ApiError(400, "limit_exceeded", "The period is too long")
         used = sum(each.size for each in self.log_requests.values())
@@ -260,7 +271,7 @@ class Simulator(Face):
             raise ApiError(400, "limit_exceeded", "The storage of logs is full")
         log = LogRequest(
             request_id=len(self.log_requests) + 4001,
-            source="visits",
+            source=source,
             date1=first,
             date2=last,
             fields=fields,
@@ -283,17 +294,20 @@ class Simulator(Face):
         if self.next_statuses:
             log.status = self.next_statuses.popleft()
             return
-        log.parts = self._parts(log.date1, log.date2, log.fields)
+        log.parts = self._parts(log.date1, log.date2, log.source, log.fields)
         log.status = "processed"
 
     # ------------------------------------------------------------------- content
 
-    def _parts(self, first: date, last: date, fields: tuple[str, ...]) -> list[bytes]:
+    def _parts(
+        self, first: date, last: date, source: str, fields: tuple[str, ...]
+    ) -> list[bytes]:
         """The log as parts, each with the header; columns in the server's own order."""
-        columns = tuple(name for name in COLUMNS if name in fields)
+        columns = tuple(name for name in COLUMNS_OF[source] if name in fields)
+        render = self._rows if source == "visits" else self._hit_rows
         rows: list[bytes] = []
         for offset in range((last - first).days + 1):
-            rows += self._rows(first + timedelta(days=offset), columns)
+            rows += render(first + timedelta(days=offset), columns)
         size = self.options.rows_per_page("yandex_metrica", ROWS_PER_PART)
         header = "\t".join(columns).encode() + b"\n"
         return [
@@ -309,11 +323,8 @@ class Simulator(Face):
         if (kept := self._rendered.get(key)) is not None:
             return kept
 
-        def counter(visit: Visit, now: datetime) -> str:
-            del visit, now
-            return str(self.world.counter_id)
-
-        cells = [FIELDS.get(name, counter) for name in columns]
+        cells: list[Callable[[Visit, datetime], str]]
+        cells = [FIELDS.get(name, self._counter) for name in columns]
         rows = []
         for visit in self._days.get(day, []):
             if visit.ended_at > now:
@@ -324,6 +335,27 @@ class Simulator(Face):
                 rows.append(row)
         self._rendered[key] = rows
         return rows
+
+    def _hit_rows(self, day: date, columns: tuple[str, ...]) -> list[bytes]:
+        """The hits of one day, of visits that are over."""
+        view = self.view
+        if self._hits is None or self._hits[0] is not view:
+            by_day = groupby(view.hits(), key=lambda hit: moscow_day(hit.at))
+            self._hits = (view, {of: list(hits) for of, hits in by_day})
+        cells: list[Callable[[Hit, datetime], str]]
+        cells = [HIT_FIELDS.get(name, self._counter) for name in columns]
+        now = self.options.now
+        rows = []
+        for hit in self._hits[1].get(day, []):
+            row = "\t".join([cell(hit, now) for cell in cells]).encode() + b"\n"
+            rows.append(row)
+            if self.repeat_every and len(rows) % self.repeat_every == 0:
+                rows.append(row)
+        return rows
+
+    def _counter(self, row: Any, now: datetime) -> str:
+        del row, now
+        return str(self.world.counter_id)
 
 
 # ------------------------------------------------------------------------ cells
@@ -366,12 +398,16 @@ def _bounce(visit: Visit, now: datetime) -> str:
 
 def _goal_times(visit: Visit, now: datetime) -> str:
     del now
-    at = _stamp(visit.started_at + timedelta(seconds=visit.duration_s // 2), UTC_PLUS_3)
-    return array([at] * len(visit.goal_ids), quoted=True)
+    return array([_stamp(at, UTC_PLUS_3) for _, at in visit.goal_hits], quoted=True)
 
 
 def _text(name: str) -> Callable[[Visit, datetime], str]:
     return lambda visit, now: escape(getattr(visit, name))
+
+
+def _gclid(visit: Visit, now: datetime) -> str:
+    del now
+    return visit.gclid
 
 
 def _number(name: str) -> Callable[[Visit, datetime], str]:
@@ -408,7 +444,7 @@ FIELDS: dict[str, Callable[[Visit, datetime], str]] = {
         "lastDirectBannerGroup": _number("direct_ad_group_id"),
         "lastDirectClickBanner": lambda v, now: str(v.direct_ad_id or ""),
         "lastDirectPhraseOrCond": _text("direct_keyword"),
-        "lastGCLID": lambda v, now: "",
+        "lastGCLID": _gclid,
         "UTMSource": _text("utm_source"),
         "UTMMedium": _text("utm_medium"),
         "UTMCampaign": _text("utm_campaign"),
@@ -419,7 +455,66 @@ FIELDS: dict[str, Callable[[Visit, datetime], str]] = {
 """How each field of a visit is written."""
 
 COLUMNS = ("ym:s:counterID", *FIELDS)
-"""What a counter can log, in the order the server puts columns."""
+"""What a counter can log of visits, in the order the server puts columns."""
+
+HIT_FIELDS: dict[str, Callable[[Hit, datetime], str]] = {
+    "ym:pv:" + name: cell
+    for name, cell in {
+        "watchID": lambda h, now: str(h.hit_id),
+        "clientID": lambda h, now: h.client_id,
+        "date": lambda h, now: moscow_day(h.at).isoformat(),
+        "dateTime": lambda h, now: _stamp(h.at, MOSCOW),
+        "title": lambda h, now: escape(h.title),
+        "URL": lambda h, now: escape(h.url),
+        "referer": lambda h, now: escape(h.referer),
+        "goalsID": lambda h, now: array([str(g) for g in h.goal_ids], quoted=False),
+        "isPageView": lambda h, now: str(int(h.is_page_view)),
+        "artificial": lambda h, now: str(int(not h.is_page_view)),
+        "link": lambda h, now: "0",
+        "download": lambda h, now: "0",
+    }.items()
+}
+"""How each field of a hit is written."""
+
+COLUMNS_OF = {"visits": COLUMNS, "hits": ("ym:pv:counterID", *HIT_FIELDS)}
+"""The same by the source of the log."""
+
+
+def _goal(number: int, name: str, kind: str, **more: Any) -> dict[str, Any]:
+    common = {"default_price": 0, "goal_source": "user", "is_favorite": 0}
+    common |= {"is_retargeting": 0, "prev_goal_id": 0, "status": "Active"}
+    return {"id": number, "name": name, "type": kind, **common, **more}
+
+
+_FORM = [{"type": "exact", "url": "form_sent"}]
+GOALS = [
+    _goal(GOAL_FORM, "Заявка с сайта", "action", flag="", conditions=_FORM),
+    _goal(GOAL_CALL, "Звонок", "phone", hide_phone_number=0, conditions=[]),
+    _goal(
+        GOAL_CALCULATOR,
+        "Расчёт в калькуляторе",
+        "url",
+        conditions=[{"type": "contain", "url": "/kalkulyator/"}],
+    ),
+    _goal(300100004, "Пять страниц", "number", depth=5),
+    _goal(300100005, "Минута на сайте", "visit_duration", duration=60),
+    _goal(
+        300100006,
+        "Калькулятор и заявка",
+        "step",
+        steps=[
+            {
+                "id": 300100007,
+                "name": "Калькулятор",
+                "type": "url",
+                "conditions": [{"type": "contain", "url": "/kalkulyator/"}],
+            },
+            {"id": 300100008, "name": "Заявка", "type": "action", "conditions": _FORM},
+        ],
+    ),
+    _goal(300100009, "Чат", "messenger", status="Deleted", conditions=[]),
+]
+"""The counter's goals; visits reach the first three."""
 
 
 def _error(status: int, kind: str, message: str, location: str = "") -> Response:
