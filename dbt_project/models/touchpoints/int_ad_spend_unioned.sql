@@ -3,31 +3,9 @@
 with
 
 performance as (
-    {% for platform in var('ad_platforms') + var('manual_cost_sources') %}
-    select
-        platform,
-        account_id,
-        platform_key,
-        spend_date,
-        campaign_id,
-        campaign_name,
-        ad_group_id,
-        ad_group_name,
-        ad_id,
-        keyword_id,
-        keyword,
-        placement,
-        device,
-        {{ 'channel, null::text as source, null::text as medium'
-            if platform in var('ad_platforms') else 'channel, source, medium' }},
-        impressions,
-        clicks,
-        spend_amount,
-        currency_code,
-        vat_included
-    from {{ ref('stg_' ~ platform ~ '__ad_performance') }}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+
+    select * from {{ ref('int_ad_performance_unioned') }}
+
 ),
 
 -- what people write down has a source and a medium in place of a platform
@@ -52,7 +30,11 @@ spend as (
         performance.spend_date,
         performance.platform,
         performance.account_id,
-        performance.campaign_id,
+        -- what people write down has a name at most
+        coalesce(
+            performance.campaign_id, {{ name_text('performance.campaign_name') }},
+            '(none)'
+        ) as campaign_id,
         performance.campaign_name,
         performance.ad_group_id,
         performance.ad_group_name,
@@ -62,7 +44,7 @@ spend as (
         coalesce(
             performance.keyword_id, {{ keyword_text('performance.keyword') }}
         ) as keyword_key,
-        performance.placement,
+        coalesce(performance.placement, '(none)') as placement,
         performance.device,
         performance.impressions,
         performance.clicks,

@@ -77,7 +77,6 @@ named as (
         campaign_name,
         spend_date as named_on
     from spend
-    where campaign_id is not null
     union all
     select * from listed
 

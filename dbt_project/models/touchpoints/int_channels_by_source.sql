@@ -10,13 +10,10 @@ touches as (
 ),
 
 manual_costs as (
-    {% for source in var('manual_cost_sources') %}
-    select distinct
-        source,
-        medium
-    from {{ ref('stg_' ~ source ~ '__ad_performance') }}
-    {% if not loop.last %}union{% endif %}
-    {% endfor %}
+
+    select * from {{ ref('int_ad_performance_unioned') }}
+    where channel is null
+
 ),
 
 rules as (

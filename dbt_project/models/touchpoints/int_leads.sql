@@ -179,7 +179,7 @@ resolved as (
         created_at,
         created_date,
         closed_at,
-        status_id,
+        coalesce(status_id, '(none)') as status_id,
         status_name,
         canonical_stage,
         source_id,
