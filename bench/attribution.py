@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.table import Table
 
@@ -365,9 +364,7 @@ def ours(paths: list[tuple[str, bool]]) -> dict[str, Any]:
     codes = np.array([code for each in split for code in each])
     ends = np.array([end for _, end in grouped])
     times = np.array(list(grouped.values()))
-    chain = markov.fit(
-        markov.count_transitions(codes, offsets, ends, CHANNELS, times)
-    )
+    chain = markov.fit(markov.count_transitions(codes, offsets, ends, CHANNELS, times))
     total = int(times[ends].sum())
     markov_cpu = time.process_time() - started
     started = time.process_time()
@@ -395,7 +392,9 @@ def peers(count: int, with_peers: bool, console: Console) -> None:
     table = Table(title=f"{count:,} paths, {len(CHANNELS)} channels: CPU seconds")
     for head in ("", "Markov", "Shapley", "largest difference to the exact Markov"):
         table.add_column(head, justify="left" if not head else "right")
-    table.add_row("ours", f"{mine['markov']:.2f}", f"{mine['shapley']:.2f}", "0 (exact)")
+    table.add_row(
+        "ours", f"{mine['markov']:.2f}", f"{mine['shapley']:.2f}", "0 (exact)"
+    )
     if with_peers:
         python = PEERS / "bin" / "python"
         if not python.exists():

@@ -78,10 +78,11 @@
     {%- if contract == 'calls' -%}
         {%- set phone = opt['caller_phone'] -%}
         {%- do pairs.append((browser_kind, browser, 'phone', phone, 'call')) -%}
-        {#- a call has one owner: the browser, else whoever has the phone -#}
+        {#- a call has one owner: the browser it surely came from, else the phone's -#}
         {%- do pairs.append((
             "'call'", hub, 'phone',
-            'case when ' ~ browser ~ ' is null then ' ~ phone ~ ' end', 'call_phone',
+            'case when ' ~ browser ~ ' is null or call_confidence.confidence < '
+            ~ var('identity_min_confidence') ~ ' then ' ~ phone ~ ' end', 'call_phone',
         )) -%}
     {%- endif -%}
     {%- set visit = {'calls': ident['session_id'], 'messages': ident['visit_id']} -%}
@@ -128,8 +129,23 @@
         -- when nothing else is in the record
         coalesce(pairs.evidence, 'seen') as evidence,
         {{ opt['name_token'] }} as name_token,
-        1::real as confidence
+        {% if contract == 'calls' -%}
+        case
+            when pairs.evidence like 'call%' and pairs.evidence <> 'call_phone'
+                then coalesce(call_confidence.confidence, 1)
+            else 1
+        end::real
+        {%- else -%}
+        1::real
+        {%- endif %} as confidence
     from {{ staged }}
+    {% if contract == 'calls' -%}
+    left join call_confidence
+        on
+            {{ staged }}.account_id = call_confidence.account_id
+            and {{ staged }}.record_key = call_confidence.record_key
+            and call_confidence.source = '{{ each["source"] }}'
+    {%- endif %}
     left join lateral (
         select *
         from (
@@ -151,6 +167,12 @@
                 jsonb_array_elements_text({{ staged }}.{{ column }}),
                 '{{ word }}_{{ kind }}'
             {%- endfor %}
+            {%- if contract in ('leads', 'messages') and 'phones' in own %}
+            union all
+            select
+                {{ browser_kind }}, {{ browser }}, 'phone',
+                jsonb_array_elements_text({{ staged }}.phones), '{{ word }}_browser'
+            {%- endif %}
         ) as listed (left_kind, left_id, right_kind, right_id, evidence)
         where left_id is not null and right_id is not null
     ) as pairs on true
@@ -167,10 +189,36 @@
 {%- endmacro %}
 
 
-{#  Which staged rows of a contract a build has to look at again.  #}
+{#
+    Which staged rows of a contract a build has to look at again: its own, and calls of
+    the days whose calls or visits it brought.
+#}
 {% macro staged_in_build(each) -%}
     {%- if is_incremental() and each['changes'] == 'load' %}
-    where load_id = {{ loads_of_this_build() }}
+    where
+        load_id = {{ loads_of_this_build() }}
+        {%- if each['contract'] == 'calls' %}
+        or call_date in (
+            select call_date from {{ ref('stg_' ~ each['source'] ~ '__calls') }}
+            where load_id = {{ loads_of_this_build() }}
+            union
+            {%- for other in var('identity_sources') if other['contract'] == 'visits' %}
+            select visit_date + near
+            from {{ ref('stg_' ~ other['source'] ~ '__visits') }}
+            cross join generate_series(0, 1) as near
+            where load_id = {{ loads_of_this_build() }}
+            {{- ' union' if not loop.last }}
+            {%- endfor %}
+        )
+        {%- endif %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  A further step for calls: how sure it is who called.  #}
+{% macro call_confidence_of(each) -%}
+    {%- if each['contract'] == 'calls' -%}
+    , call_confidence as (select * from {{ ref('int_call_confidence') }})
     {%- endif %}
 {%- endmacro %}
 
@@ -182,7 +230,7 @@
         with staged as (
             select * from {{ ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) }}
             {{- staged_in_build(each) }}
-        )
+        ){{ call_confidence_of(each) }}
 
         {{ evidence_of(each, 'staged') }}
     )
@@ -220,6 +268,7 @@
     {%- set staged = ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) %}
     with said as materialized (
         with staged as (select * from {{ staged }} {{ staged_in_build(each) }})
+        {{- call_confidence_of(each) }}
 
         {{ evidence_of(each, 'staged') }}
     )
@@ -450,4 +499,49 @@
         {%- endif %}
         nextval('identity.node_serials') * 64 + {{ row }}.kind_code
     )
+{%- endmacro %}
+
+
+{#  Browser and moments of visits or calls of every source, for who held a number.  #}
+{% macro held_by(contract) -%}
+    {%- for each in var('identity_sources') if each['contract'] == contract %}
+    {%- set own = each['columns'] or [] %}
+    {%- set ym = 'client_id' if contract == 'visits' else 'ym_client_id' %}
+    {%- set names = [ym, 'visitor_id', 'ga_client_id'] | select('in', own) | list %}
+    (
+        select
+            '{{ each["source"] }}' as source,
+            account_id,
+            record_key,
+            {% if names | length > 1 -%}
+            coalesce({{ names | join(', ') }})
+            {%- else -%}
+            {{ names | first or 'null::text' }}
+            {%- endif %} as browser,
+            {% if contract == 'visits' -%}
+            started_at,
+            started_at + make_interval(secs => coalesce(duration_s, 0)) as ended_at
+            {%- else -%}
+            called_at,
+            call_date,
+            phone_number
+            {%- endif %}
+        from {{ ref('stg_' ~ each['source'] ~ '__' ~ contract) }}
+        {{ staged_in_build(each) if contract == 'calls' }}
+    )
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- else %}
+    select
+        null::text as source,
+        null::text as account_id,
+        null::text as record_key,
+        null::text as browser,
+        null::timestamptz as {{ 'started_at' if contract == 'visits' else 'called_at' }},
+        null::timestamptz as ended_at,
+        null::date as call_date,
+        null::text as phone_number
+    where false
+    {%- endfor %}
 {%- endmacro %}

@@ -44,6 +44,11 @@ BY_INDEX: LiteralString = """
     set local enable_sort = on; set local enable_memoize = off;
     set local max_parallel_workers_per_gather = 0
 """
+FREELY: LiteralString = """
+    set local enable_hashjoin = on; set local enable_mergejoin = on;
+    set local enable_seqscan = on; set local enable_bitmapscan = on;
+    set local enable_memoize = on
+"""
 ASSIGNED: LiteralString = """
     create or replace view identity.person_identifiers_assigned as
     select
@@ -398,6 +403,7 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     its oldest: joining more to it can only merge it.
     """
     counts = Counts(is_full=False)
+    connection.execute("analyze identity.changed_nodes, identity.changed_edges")
     connection.execute(BY_INDEX)
     nodes = _rows(
         connection,
@@ -491,6 +497,7 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     now = _persons_of(connection, list(points), inside)
     changed = {node: new for node, new in now.items() if points[node] != new}
     _write(connection, counts, members, lost, changed)
+    connection.execute(FREELY)
     counts.touched = sorted({*now.values(), *dirty})
     before = {node: old for node, old in points.items() if old is not None}
     counts.events = _note_events(

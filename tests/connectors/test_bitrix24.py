@@ -333,7 +333,9 @@ def test_a_whole_list_takes_few_requests(bench: Bench) -> None:
     assert all("start=0" in each for each in commands), "each range is counted"
 
 
-@pytest.mark.parametrize("stream", [LEADS, HISTORY, LINKS, INVOICES, GOODS], ids=str)
+@pytest.mark.parametrize(
+    "stream", [LEADS, HISTORY, LINKS, INVOICES, GOODS], ids=lambda s: s.name
+)
 def test_ranges_with_more_rows_than_a_page_go_on(
     on_bench: OnBench, stream: Any
 ) -> None:

@@ -93,7 +93,8 @@ def test_windows_landed_in_any_cut_are_equal(
         warehouse.land(bench, case.stream, cut, part)
     assert warehouse.live(case.stream, cut) == warehouse.live(case.stream, whole)
     days = {day for day, _ in warehouse.live(case.stream, cut).values()}
-    assert days == set(window.days)
+    assert days <= set(window.days)
+    assert len(days) > 3, "too few days with rows to show anything"
 
 
 @window_streams
@@ -443,20 +444,25 @@ def test_a_required_field_that_is_gone_fails_the_load(
 ) -> None:
     assert case.stream.required_fields
     made = set(case.stream.key) - {"DEAL_ID"}  # that one is ours, not the vendor's
+    if case.stream.by_people:  # who types no id gets a made one
+        made = set()
     for name in made | (set(case.stream.required_fields) - {"DEAL_ID"}):
         bench = on_bench(case.source)
         account = warehouse.account(bench)
         bench.face.strike_all(
             _change_rows(case, lambda row, name=name: row.pop(name, None))
         )
-        with pytest.raises(ConnectorError):
-            warehouse.land(bench, case.stream, account)
+        try:
+            result = warehouse.land(bench, case.stream, account)
+        except ConnectorError:
+            assert warehouse.loads(account, "ok") == []
+        else:  # other files may be good: this one is a dead letter, with its reason
+            assert case.stream.by_people and result.rows_dead, f"{name} is not missed"
         table = warehouse.root.execute(
             "select to_regclass(%s)", (f"raw.{case.source}__{case.stream.name}",)
         ).fetchone()
         if table and table[0]:
             assert warehouse.live(case.stream, account) == {}
-        assert warehouse.loads(account, "ok") == []
 
 
 @every_stream
@@ -466,6 +472,8 @@ def test_a_field_of_another_type_fails_the_load(
     """What landing reads by itself: the key, the day, the money."""
     stream = case.stream
     typed = {*stream.key, stream.date_field, stream.amount_field}
+    if stream.by_people:  # whatever is typed is a name
+        typed -= {*stream.key}
     for name in (typed - {None, "DEAL_ID"}) & set(stream.required_fields):
         bench = on_bench(case.source)
         account = warehouse.account(bench)
@@ -476,13 +484,15 @@ def test_a_field_of_another_type_fails_the_load(
             )
         )
         try:
-            warehouse.land(bench, stream, account)
+            result = warehouse.land(bench, stream, account)
         except ConnectorError:
             assert warehouse.loads(account, "ok") == []
         except TypeError:  # a table's cell is text: it cannot be of another type
             assert any(b"\t" in answer.body for answer in bench.face.answers), name
-        else:
-            raise AssertionError(f"{name} of another type went through")
+        else:  # rows by people are refused one by one
+            assert stream.by_people, f"{name} of another type went through"
+            assert result.rows_dead == result.rows_read > 0
+            assert warehouse.live(stream, account) == {}
 
 
 LONG = 17_999_999_999_999_999_873  # twenty digits, no float holds it

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.connectors.bench import Bench, OnBench
 
 KEY = b"k" * 32
+FAKED = {"contact", "text", "url"}
 PEOPLE = Stream(
     name="people",
     kind="entity",
@@ -115,7 +116,8 @@ def test_a_recorded_stream_is_read_as_the_real_one(
     finally:
         server.stop()
     contacts = {f.name for f in case.stream.fields if f.field_class == "contact"}
-    if contacts & set(case.stream.key):
+    # an id that is made of what was typed is another one when that is another
+    if contacts & set(case.stream.key) or case.stream.by_people:
         assert len(again) == len(rows)
     else:
         assert keyed(case.stream, again).keys() == keyed(case.stream, rows).keys()

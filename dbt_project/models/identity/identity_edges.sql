@@ -34,10 +34,29 @@ identifiers as (
 
 ),
 
-names as (
+all_names as (
 
     select * from {{ ref('int_identifier_names') }}
+
+),
+
+names as (
+
+    select *
+    from all_names
     where whole_name_token is not null
+
+),
+
+whole_names as (
+
+    select
+        kind,
+        identifier,
+        name_token,
+        string_to_array(initials, ' ') as initials
+    from all_names
+    where is_whole
 
 ),
 
@@ -108,6 +127,43 @@ seen_together as (
         null::text as via_id
     from pairs
     group by left_kind, left_id, right_kind, right_id, evidence
+
+),
+
+-- the browser's requests bear one name, the cards of the phone another
+contradicted as (
+
+    select
+        seen_together.left_kind,
+        seen_together.left_id,
+        seen_together.right_kind,
+        seen_together.right_id
+    from seen_together
+    inner join whole_names as left_names
+        on
+            seen_together.left_kind = left_names.kind
+            and seen_together.left_id = left_names.identifier
+    inner join whole_names as right_names
+        on
+            seen_together.right_kind = right_names.kind
+            and seen_together.right_id = right_names.identifier
+    where seen_together.evidence = 'call'
+    group by
+        seen_together.left_kind,
+        seen_together.left_id,
+        seen_together.right_kind,
+        seen_together.right_id
+    having
+        not bool_or(
+            left_names.name_token = right_names.name_token
+            or (
+                left_names.initials <> right_names.initials
+                and (
+                    left_names.initials <@ right_names.initials
+                    or left_names.initials @> right_names.initials
+                )
+            )
+        )
 
 ),
 
@@ -237,6 +293,10 @@ judged as (
             -- a deal belongs to its primary contact; the others only take part
             when found.evidence = 'deal_contact'
                 then 'contact is not the primary one'
+            when contradicted.left_id is not null
+                then 'the browser and the phone bear two names'
+            when found.evidence in ('lead_browser', 'message_browser')
+                then 'the record itself joins them'
             when found.confidence < {{ var('identity_min_confidence') }}
                 then 'another visitor may have held the number'
         end as why_not_joining
@@ -249,6 +309,13 @@ judged as (
         on
             found.right_kind = right_identifiers.kind
             and found.right_id = right_identifiers.identifier
+    left join contradicted
+        on
+            found.left_kind = contradicted.left_kind
+            and found.left_id = contradicted.left_id
+            and found.right_kind = contradicted.right_kind
+            and found.right_id = contradicted.right_id
+            and found.evidence = 'call'
     left join rules_both_ways as rules
         on
             found.left_kind = rules.kind

@@ -1,4 +1,4 @@
--- Which names are borne by those who show a phone or an e-mail: «Иван» may be the «Иван
+-- Which names stand beside a phone, an e-mail or a browser: «Иван» may be the «Иван
 -- Петров» beside him, «Анна» may not.
 {{ config(
     tags=['identifiers'],
@@ -41,7 +41,9 @@ borne as (
     from evidence
     inner join name_facts on evidence.name_token = name_facts.token
     {{ only_changed('evidence.right_kind', 'evidence.right_id') }}
-    where evidence.right_kind in ('phone', 'email')
+    where
+        evidence.right_kind
+        in ('phone', 'email', 'ym_client_id', 'ga_client_id', 'visitor')
 
 ),
 
@@ -79,7 +81,8 @@ whole as (
     select
         counted.kind,
         counted.identifier,
-        counted.name_token
+        counted.name_token,
+        counted.initials
     from counted
     left join longer
         on
@@ -116,6 +119,7 @@ names as (
         identifier,
         name_token,
         name_token as whole_name_token,
+        array_to_string(initials, ' ') as initials,
         true as is_whole
     from whole
     union all
@@ -124,6 +128,7 @@ names as (
         identifier,
         name_token,
         whole_name_token,
+        null::text as initials,
         false as is_whole
     from meant
 

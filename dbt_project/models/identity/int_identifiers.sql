@@ -64,7 +64,8 @@ sides as (
         evidence.left_id as identifier,
         evidence.right_kind as other_kind,
         evidence.right_id as other_id,
-        evidence.seen_at
+        evidence.seen_at,
+        evidence.name_token
     from evidence
     {{ only_changed('evidence.left_kind', 'evidence.left_id') }}
     union all
@@ -73,7 +74,8 @@ sides as (
         evidence.right_id as identifier,
         evidence.left_kind as other_kind,
         evidence.left_id as other_id,
-        evidence.seen_at
+        evidence.seen_at,
+        evidence.name_token
     from evidence
     {{ only_changed('evidence.right_kind', 'evidence.right_id') }}
     where evidence.right_id is not null
@@ -96,15 +98,17 @@ seen as (
 -- whatever is seen with one other of a kind a hundred times is seen with one
 pairs as (
 
-    select distinct
+    select
         kind,
         identifier,
         other_kind,
-        other_id
+        other_id,
+        bool_or(name_token is not null) as is_named
     from sides
     where
         other_id is not null
         and (kind in ('phone', 'email', 'click') or kind in {{ browser_kinds }})
+    group by kind, identifier, other_kind, other_id
 
 ),
 
@@ -115,6 +119,9 @@ holders as (
         identifier,
         count(*) filter (where other_kind = 'crm_contact') as contacts_count,
         count(*) filter (where other_kind in {{ browser_kinds }}) as client_ids_count,
+        count(*) filter (
+            where other_kind in {{ browser_kinds }} and is_named
+        ) as named_client_ids_count,
         count(*) filter (where other_kind = 'crm_lead') as leads_count,
         count(*) filter (where other_kind = 'phone') as phones_count
     from pairs
@@ -150,6 +157,7 @@ counted as (
         coalesce(holders.contacts_count, 0) as contacts_count,
         coalesce(names_borne.names_count, 0) as names_count,
         coalesce(holders.client_ids_count, 0) as client_ids_count,
+        coalesce(holders.named_client_ids_count, 0) as named_client_ids_count,
         coalesce(holders.leads_count, 0) as leads_count,
         coalesce(holders.phones_count, 0) as phones_count
     from seen
@@ -234,6 +242,13 @@ classified as (
             -- two who show one number are one person when their names agree; without a
             -- name nobody is contradicted
             when names_count >= 2 then 'shared'
+            -- one browser left a name with the number, another only called: a second
+            -- person as often as a second device
+            when
+                kind = 'phone'
+                and named_client_ids_count > 0
+                and named_client_ids_count < client_ids_count
+                then 'shared'
             else 'joining'
         end as standing
     from judged

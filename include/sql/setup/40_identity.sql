@@ -37,7 +37,7 @@ create sequence if not exists identity.node_serials cache 50;
 
 -- Kinds of identifiers; a code is never given to another kind.
 create table if not exists identity.node_kinds (
-    kind text collate "C" primary key,
+    kind text primary key,
     code smallint not null unique check (code between 0 and 63)
 );
 insert into identity.node_kinds (kind, code)
@@ -80,20 +80,23 @@ create table if not exists identity.identify_state (
 );
 insert into identity.identify_state default values on conflict do nothing;
 
+-- (Texts have the database's collation, like the models' columns: an index serves no
+-- comparison of two collations.)
+
 -- How each changed node and edge was since `identify` last looked. What they are now is
 -- in the models; the difference is the work of the next run. Naming too much costs time
 -- and changes nothing: a station may be run again as often as it likes.
 create table if not exists identity.changed_nodes (
     node_id bigint primary key,
-    kind text collate "C" not null,
-    identifier text collate "C" not null,
+    kind text not null,
+    identifier text not null,
     was_first_seen_at timestamptz
 );
 create table if not exists identity.changed_edges (
-    left_kind text collate "C" not null,
-    left_id text collate "C" not null,
-    right_kind text collate "C" not null,
-    right_id text collate "C" not null,
+    left_kind text not null,
+    left_id text not null,
+    right_kind text not null,
+    right_id text not null,
     was_joining boolean not null,
     primary key (left_id, right_id, left_kind, right_kind)
 );
@@ -101,15 +104,15 @@ create table if not exists identity.changed_edges (
 -- Identifiers whose evidence changed: int_identifiers and identity_edges judge them
 -- again. Emptied by `identify`.
 create table if not exists identity.changed_identifiers (
-    kind text collate "C" not null,
-    identifier text collate "C" not null,
+    kind text not null,
+    identifier text not null,
     primary key (identifier, kind)
 );
 
 -- What the seed identity_rules named when identity was judged last.
 create table if not exists identity.rules_applied (
-    kind text collate "C" not null,
-    identifier text collate "C" not null,
+    kind text not null,
+    identifier text not null,
     primary key (identifier, kind)
 );
 
@@ -117,10 +120,10 @@ create table if not exists identity.rules_applied (
 -- have no row of birth.
 create table if not exists identity.person_events (
     event_id bigint generated always as identity primary key,
-    person_id text collate "C" not null,
+    person_id text not null,
     event text not null
     check (event in ('born', 'merged', 'renamed', 'split', 'gone')),
-    other_person_id text collate "C",
+    other_person_id text,
     happened_at timestamptz not null default clock_timestamp(),
     check ((other_person_id is null) = (event in ('born', 'gone')))
 );
@@ -132,7 +135,7 @@ on identity.person_events (other_person_id);
 -- Components that outgrew the limit, with the edges that made them so.
 create table if not exists identity.large_persons (
     person_node bigint not null,
-    person_id text collate "C" not null,
+    person_id text not null,
     identifiers bigint not null,
     position integer not null,
     left_kind text not null,

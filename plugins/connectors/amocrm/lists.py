@@ -129,8 +129,11 @@ class Reader:
             return
         last = newest.records[0]
         until = _moment(last) if bounded else None
-        is_met = False
+        is_met = is_begun = False
         for some in self._walk(since, until):
+            if some and not is_begun and some[0]["id"] == last["id"]:
+                self._prove_oldest(since, _moment(last))
+            is_begun = True
             is_met = is_met or any(row["id"] == last["id"] for row in some)
             yield some
         if not is_met:
@@ -170,6 +173,16 @@ class Reader:
                 return
             since = last
             met = {row["id"] for row in found.records if _moment(row) == last}
+
+    def _prove_oldest(self, since: int | None, moment: int) -> None:
+        """The newest row came as the oldest: right when all rows are of one second.
+
+        Else it was the first answer once more. Raises RetriableError.
+        """
+        if (since is None or since < moment) and self._page_of(
+            since, moment - 1, "desc"
+        ):
+            raise RetriableError(f"{self._what}: the newest rows came for the oldest")
 
     def _second(self, moment: int, met: set[Any]) -> Iterator[list[Record]]:
         """Other rows of one second (a mass edit), by number until no new ones come."""

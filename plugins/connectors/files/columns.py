@@ -155,10 +155,7 @@ def _stream(name: str, date_field: str) -> Stream:
         ),
         date_field=date_field,
         amount_field="amount",
-        required_fields=(
-            plan.id_field,
-            *(each.name for each in plan.columns if each.required),
-        ),
+        required_fields=tuple(each.name for each in plan.columns if each.required),
         by_people=True,
     )
 

@@ -215,7 +215,7 @@ def _files(view: World) -> Iterable[tuple[str, str, bytes]]:
         for each in view.statuses
         if each.entity_id.startswith("DEAL")
     }
-    managers = {each.manager_id: each.name for each in view.managers}
+    managers = {m.manager_id: f"{m.name} {m.last_name}" for m in view.managers}
     for week, deals in _weeks((each.created_at, each) for each in view.deals):
         rows = [["Номер сделки", "Дата создания", "Дата закрытия", "Этап", "Сумма",
                  "Маржа", "Сумма возврата", "Дата возврата", "Номер заявки", "Телефон",

@@ -12,10 +12,10 @@ from connectors.base.errors import FatalError, ParseError
 from connectors.base.stream import Stream, from_json
 from connectors.base.tables import HeaderError, Table
 from connectors.google_sheets.columns import COSTS, LEADS, Sheet, SheetsSettings
-from connectors.google_sheets.values import parts_of, rows_of, title_of
+from connectors.google_sheets.values import parts_of, rows_of, scrubbed, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from connectors.base.batch import Batch, Record
     from connectors.base.connection import ConnectionInfo
@@ -110,11 +110,16 @@ class GoogleSheets(Connector):
     ) -> list[Record]:
         """The rows of a recorded answer. Raises ParseError."""
         content = from_json(body)
-        title = title_of(content.get("range") if isinstance(content, dict) else None)
-        sheets = self._sheets(stream)
-        named = [each for each in sheets if title_of(each.range) == title]
-        sheet = (named or sheets)[0]
+        sheet = self._sheet_of(stream, content)
         return self._read(sheet, content, manual.Ids(later_wins=False)).records
+
+    def scrub(
+        self, stream: Stream, body: bytes, default: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Cells have no names of their own: they get those of their columns."""
+        content = from_json(body)
+        plan = self._sheet_of(stream, content).plan
+        return scrubbed(content, plan.columns, default)
 
     def check(self) -> list[str]:
         """Read all sheets of the spreadsheet at once, and say how many rows are good."""
@@ -132,6 +137,12 @@ class GoogleSheets(Connector):
             )
             lines += [f"  {each}" for each in read.wrong[:5]]
         return lines
+
+    def _sheet_of(self, stream: Stream, content: Any) -> Sheet:
+        """Whose answer this is, by the range it names; else the stream's first."""
+        title = title_of(content.get("range") if isinstance(content, dict) else None)
+        sheets = self._sheets(stream)
+        return next((s for s in sheets if title_of(s.range) == title), sheets[0])
 
     def _sheets(self, stream: Stream) -> list[Sheet]:
         return [each for each in self.settings.sheets if each.stream == stream.name]

@@ -57,7 +57,7 @@ LEADS = Stream(
         text=("status", "interest", "source", "medium", "manager", "comment"),
     ),
     date_field="created_at",
-    required_fields=("lead_id", "created_at"),
+    required_fields=("created_at",),
     by_people=True,
 )
 COSTS = Stream(
@@ -78,7 +78,7 @@ COSTS = Stream(
     ),
     date_field="date_from",
     amount_field="amount",
-    required_fields=("cost_id", "date_from", "source", "amount"),
+    required_fields=("date_from", "source", "amount"),
     by_people=True,
 )
 

@@ -135,7 +135,10 @@ class Simulator(Face):
 
     def _leads(self) -> list[Row]:
         rows: list[Row] = [["Заявки колл-центра"], [], list(LEAD_HEADER)]
-        managers = {each.manager_id: each.name for each in self.view.managers}
+        managers = {
+            each.manager_id: f"{each.name} {each.last_name}"
+            for each in self.view.managers
+        }
         rows += [
             _lead(lead, managers.get(lead.manager_id, "")) for lead in self.view.leads
         ]

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from connectors.base.cells import phone
 from connectors.base.errors import ParseError
 from connectors.base.stream import outline
-from connectors.base.tables import plain_name
+from connectors.base.tables import (
+    HEADER_WITHIN,
+    HeaderError,
+    find_header,
+    plain_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connectors.base.tables import Column
 
 _RANGE = re.compile(
     r"(?:'(?P<quoted>(?:[^']|'')*)'|(?P<plain>[^!']+))(?:!(?P<cells>.+))?"
@@ -43,3 +56,39 @@ def parts_of(content: Any, count: int) -> list[Any]:
     if not isinstance(parts, list) or len(parts) != count:
         raise ParseError(f"no {count} ranges of values: {outline(content)}")
     return parts
+
+
+def scrubbed(
+    content: Any, columns: tuple[Column, ...], default: Callable[[bytes], bytes]
+) -> bytes:
+    """An answer without the people in it: its rows are shown to `default` as records.
+
+    What stands above the header is left out. Raises ParseError without a header.
+    """
+    _, rows = rows_of(content, "a recorded answer")
+    try:
+        header = find_header(list(enumerate(rows, 1))[:HEADER_WITHIN], columns)
+    except HeaderError as error:
+        raise ParseError(f"a recorded answer: {error}") from None
+    names = {place: name for name, place in header.places.items()}
+    # of several phones in a cell each is shown by itself
+    records = [
+        {
+            names.get(at, f"column {at}"): phone(cell)
+            if names.get(at) == "phone"
+            else cell
+            for at, cell in enumerate(row)
+        }
+        for row in rows[header.line :]
+    ]
+    clean = orjson.loads(default(orjson.dumps({"records": records})))["records"]
+    above: list[list[Any]] = [[] for _ in rows[: max(0, header.line - 2)]]
+    titles = rows[len(above) : header.line]
+    below = [
+        [
+            ", ".join(cell) if isinstance(cell, list) else cell
+            for cell in record.values()
+        ]
+        for record in clean
+    ]
+    return orjson.dumps({**content, "values": [*above, *titles, *below]})

@@ -116,7 +116,7 @@ def _pieces(
                 and cells.channel = coalesce(touchpoints.channel, '(not attributed)')
             where conversions.credited_as in ('sale', 'repeat_sale')
         ) to stdout (format binary)
-    """  # noqa: S608 - names are of our own table
+    """
     row = np.dtype(
         [("fields", ">i2"), ("key_size", ">i4"), ("key", ">u8"), ("cell_size", ">i4"),
          ("cell", ">i8"), ("numbers", [("size", ">i4"), ("value", ">f8")],
@@ -177,9 +177,15 @@ def _write(
                 for figure_at, figure in enumerate(FIGURES):
                     place = model_at * len(FIGURES) + figure_at
                     copy.write_row(
-                        (month, channel, model, figure, drawn.shape[1])
-                        + tuple(
-                            round(float(each[at, place]), 6)
-                            for each in (plain, low, high)
+                        (
+                            month,
+                            channel,
+                            model,
+                            figure,
+                            drawn.shape[1],
+                            *tuple(
+                                round(float(each[at, place]), 6)
+                                for each in (plain, low, high)
+                            ),
                         )
                     )

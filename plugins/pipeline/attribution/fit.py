@@ -62,9 +62,7 @@ def parse_months(texts: Iterable[str]) -> frozenset[date]:
         try:
             months.add(date.fromisoformat(f"{text}-01"))
         except ValueError:
-            raise PipelineError(
-                f"{text!r} is no month: write it as 2026-05"
-            ) from None
+            raise PipelineError(f"{text!r} is no month: write it as 2026-05") from None
     return frozenset(months)
 
 
@@ -80,7 +78,9 @@ def fit_months(
         counted[kind, month].append((origin, target, count))
     fitted = []
     for kind, month in sorted(counted):
-        if not any(target == markov.CONVERSION for _, target, _ in counted[kind, month]):
+        if not any(
+            target == markov.CONVERSION for _, target, _ in counted[kind, month]
+        ):
             continue
         sums: dict[tuple[str, str], int] = defaultdict(int)
         for back in range(months_read):

@@ -30,9 +30,7 @@ def _poisson_table() -> NDArray[np.uint8]:
 _POISSON = _poisson_table()
 
 
-def weights(
-    keys: NDArray[np.uint64], replicates: int, seed: int
-) -> NDArray[np.uint8]:
+def weights(keys: NDArray[np.uint64], replicates: int, seed: int) -> NDArray[np.uint8]:
     """Poisson(1) weights, a row per key and a column per replicate.
 
     A row depends on its key, the seed and nothing else (splitmix64 of key and column,
@@ -71,13 +69,15 @@ def replicate(
     """
     sums = np.zeros((cells, 1 + replicates, figures))
     for piece in pieces:
+        if not len(piece.keys):
+            continue
         order = np.argsort(piece.cells, kind="stable")
         sorted_cells = piece.cells[order]
         values = piece.values[order]
         keys, of_row = np.unique(piece.keys[order], return_inverse=True)
         drawn = weights(keys, replicates, seed)
         bounds = np.flatnonzero(np.diff(sorted_cells)) + 1
-        starts = [0, *bounds.tolist()] if len(order) else []
+        starts = [0, *bounds.tolist()]
         for first, end in zip(starts, [*starts[1:], len(order)], strict=True):
             rows = drawn[of_row[first:end]].astype(np.float64)
             sums[sorted_cells[first], 0] += values[first:end].sum(axis=0)

@@ -76,7 +76,7 @@ def _removal_effects(
     # path has any, since each ends in a conversion or in nothing
     out = counts.sum(axis=1)
     chances = np.divide(counts, out[:, None], where=out[:, None] > 0, out=0 * counts)
-    if size == 1 or not counts[:, size].any():
+    if not counts[:, size].any():
         return none, none.copy(), 0.0
     visits = np.linalg.inv(np.eye(size) - chances[:, :size])
     converts = visits @ chances[:, size]
@@ -115,7 +115,12 @@ def count_transitions(
     inside[last] = False
     steps = np.flatnonzero(inside)
     origins = np.concatenate(
-        [codes[steps], np.full(len(first), start), codes[last], np.full((~full).sum(), start)]
+        [
+            codes[steps],
+            np.full(len(first), start),
+            codes[last],
+            np.full((~full).sum(), start),
+        ]
     )
     targets = np.concatenate([codes[steps + 1], codes[first], end[full], end[~full]])
     of_path = np.repeat(weight, lengths)

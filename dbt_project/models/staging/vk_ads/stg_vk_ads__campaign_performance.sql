@@ -1,39 +1,72 @@
+{{ staged_by_load('vk_ads', 'ad_plan_statistics') }}
+
 with
 
-campaign_days as (
+landed as (
 
-    select * from {{ ref('stg_vk_ads__ad_plan_statistics') }}
-
-),
-
-campaigns as (
-
-    select * from {{ ref('stg_vk_ads__ad_plans') }}
+    select * from {{ source('vk_ads', 'ad_plan_statistics') }}
+    where {{ rows_of_this_build() }}
 
 ),
 
-performance as (
+accounts as (
+
+    select * from {{ source('ops', 'accounts') }}
+    where source = 'vk_ads'
+
+),
+
+cells as (
 
     select
-        campaign_days.account_id,
-        campaign_days.record_key,
-        campaign_days.load_id,
-        campaign_days.campaign_id,
-        campaigns.campaign_name,
-        campaigns.objective as campaign_type,
-        campaign_days.currency_code,
-        campaign_days.impressions,
-        campaign_days.clicks,
-        campaign_days.spend_amount,
-        campaign_days.vat_included,
-        campaign_days.spend_date,
-        campaign_days.unreadable_columns
-    from campaign_days
-    left join campaigns
-        on
-            campaign_days.account_id = campaigns.account_id
-            and campaign_days.campaign_id = campaigns.campaign_id
+        landed.account_id,
+        landed.record_key,
+        landed.load_id,
+        accounts.currency_code,
+        accounts.vat_included,
+        {{ cell('id') }} as campaign_id,
+        {{ cell('shows') }} as impressions,
+        {{ cell('clicks') }} as clicks,
+        {{ cell('spent') }} as spend_amount,
+        {{ cell('date') }} as spend_date
+    from landed
+    left join accounts on landed.account_id = accounts.account_id
+
+),
+
+typed as (
+
+    select
+        ---------- ids
+        account_id,
+        record_key,
+        load_id,
+        campaign_id,
+
+        ---------- strings
+        null::text as campaign_name,
+        null::text as campaign_type,
+        currency_code,
+
+        ---------- numerics
+        {{ typed('impressions', 'integer') }} as impressions,
+        {{ typed('clicks', 'integer') }} as clicks,
+        {{ typed('spend_amount', 'amount') }} as spend_amount,
+
+        ---------- booleans
+        vat_included,
+
+        ---------- timestamps
+        {{ typed('spend_date', 'date') }} as spend_date,
+
+        {{ unreadable({
+            'impressions': 'integer',
+            'clicks': 'integer',
+            'spend_amount': 'amount',
+            'spend_date': 'date',
+        }) }} as unreadable_columns
+    from cells
 
 )
 
-select * from performance
+select * from typed

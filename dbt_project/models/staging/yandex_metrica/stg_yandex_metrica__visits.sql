@@ -47,6 +47,7 @@ cells as (
         {{ cell('ym:s:UTMContent') }} as utm_content,
         {{ cell('ym:s:UTMTerm') }} as utm_term,
         {{ cell('ym:s:goalsID', ['[]']) }} as goal_ids,
+        {{ cell('ym:s:goalsDateTime', ['[]']) }} as goal_times,
         {{ cell('ym:s:pageViews') }} as page_views,
         {{ cell('ym:s:visitDuration') }} as duration_s,
         {{ cell('ym:s:bounce') }} as is_bounce,
@@ -75,6 +76,11 @@ typed as (
         case
             when pg_input_is_valid(goal_ids, 'jsonb') then goal_ids::jsonb
         end as goal_ids,
+        -- and so is ['a','b'], but for the quotes
+        case
+            when pg_input_is_valid(replace(goal_times, '''', '"'), 'jsonb')
+                then replace(goal_times, '''', '"')::jsonb
+        end as goal_times,
 
         ---------- strings
         start_url,

@@ -1,10 +1,10 @@
-{{ staged_by_load('vk_ads', 'ad_plan_statistics') }}
+{{ staged_by_load('yandex_direct', 'placements') }}
 
 with
 
 landed as (
 
-    select * from {{ source('vk_ads', 'ad_plan_statistics') }}
+    select * from {{ source('yandex_direct', 'placements') }}
     where {{ rows_of_this_build() }}
 
 ),
@@ -12,7 +12,7 @@ landed as (
 accounts as (
 
     select * from {{ source('ops', 'accounts') }}
-    where source = 'vk_ads'
+    where source = 'yandex_direct'
 
 ),
 
@@ -24,11 +24,16 @@ cells as (
         landed.load_id,
         accounts.currency_code,
         accounts.vat_included,
-        {{ cell('id') }} as campaign_id,
-        {{ cell('shows') }} as impressions,
-        {{ cell('clicks') }} as clicks,
-        {{ cell('spent') }} as spend_amount,
-        {{ cell('date') }} as spend_date
+        {{ cell('CampaignId', ['--']) }} as campaign_id,
+        {{ cell('AdGroupId', ['--']) }} as ad_group_id,
+        {{ cell('AdId', ['--']) }} as ad_id,
+        {{ cell('Placement', ['--']) }} as site,
+        {{ cell('AdNetworkType', ['--']) }} as network,
+        {{ cell('Device', ['--']) }} as raw_device,
+        {{ cell('Impressions', ['--']) }} as impressions,
+        {{ cell('Clicks', ['--']) }} as clicks,
+        {{ cell('Cost', ['--']) }} as spend_amount,
+        {{ cell('Date', ['--']) }} as spend_date
     from landed
     left join accounts on landed.account_id = accounts.account_id
 
@@ -40,10 +45,16 @@ typed as (
         ---------- ids
         account_id,
         record_key,
+        record_key as platform_key,
         load_id,
         campaign_id,
+        ad_group_id,
+        ad_id,
 
         ---------- strings
+        site,
+        case network when 'SEARCH' then 'search' else 'network' end as placement,
+        case raw_device when 'SMART_TV' then 'tv' else lower(raw_device) end as device,
         currency_code,
 
         ---------- numerics
