@@ -13,6 +13,18 @@ deals as (
 
 ),
 
+sale_lines as (
+
+    select * from {{ ref('int_sale_lines') }}
+
+),
+
+offline_sales as (
+
+    select * from {{ ref('int_offline_sales') }}
+
+),
+
 results as (
 
     select * from {{ ref('fct_result_daily') }}
@@ -33,16 +45,33 @@ lead_counts as (
 
 deal_counts as (
 
-    select
-        count(*) as deals,
-        count(*) filter (where semantic = 'won' and amount > 0) as sales_gross,
-        count(*) filter (
-            where semantic = 'won' and amount > 0 and refund_amount < amount
-        ) as sales,
-        count(distinct person_id) filter (
-            where semantic = 'won' and amount > 0
-        ) as new_customers
+    select count(*) as deals
     from deals
+
+),
+
+sale_counts as (
+
+    select
+        count(*) filter (where lines.line_kind = 'sale') as sales_gross,
+        count(*) filter (where lines.line_kind = 'sale')
+        - count(*) filter (where lines.is_full_refund) as sales,
+        count(
+            distinct coalesce(
+                deals.person_id,
+                offline_sales.person_id,
+                concat_ws('|', lines.account_id, lines.deal_id, lines.sale_id)
+            )
+        ) filter (where lines.line_kind = 'sale') as new_customers
+    from sale_lines as lines
+    left join deals
+        on
+            lines.account_id = deals.account_id
+            and lines.deal_id = deals.deal_id
+    left join offline_sales
+        on
+            lines.account_id = offline_sales.account_id
+            and lines.sale_id = offline_sales.sale_id
 
 ),
 
@@ -76,6 +105,7 @@ compared as (
     from totals
     cross join lead_counts
     cross join deal_counts
+    cross join sale_counts
     cross join lateral (
         values
         ('leads_raw', lead_counts.leads_raw, totals.leads_raw),
@@ -84,9 +114,9 @@ compared as (
         ('leads_duplicate', lead_counts.leads_duplicate, totals.leads_duplicate),
         ('qualified_leads', lead_counts.qualified_leads, totals.qualified_leads),
         ('deals', deal_counts.deals, totals.deals),
-        ('sales_gross', deal_counts.sales_gross, totals.sales_gross),
-        ('sales', deal_counts.sales, totals.sales),
-        ('new_customers', deal_counts.new_customers, totals.new_customers)
+        ('sales_gross', sale_counts.sales_gross, totals.sales_gross),
+        ('sales', sale_counts.sales, totals.sales),
+        ('new_customers', sale_counts.new_customers, totals.new_customers)
     ) as metrics (metric, crm_count, attributed_count)
 
 )

@@ -1,6 +1,6 @@
 -- To the kopeck, for every model and date basis: the total, and each month by the dates
 -- that the CRM itself knows (by_click moves money to the months of the clicks).
--- Counted from the deals, past int_conversions, so that an error there shows here.
+-- Counted from the money, past int_conversions, so that an error there shows here.
 with
 
 deals as (
@@ -15,6 +15,12 @@ leads as (
 
 ),
 
+sale_lines as (
+
+    select * from {{ ref('int_sale_lines') }}
+
+),
+
 results as (
 
     select * from {{ ref('fct_result_daily') }}
@@ -24,17 +30,18 @@ results as (
 sales as (
 
     select
-        deals.amount,
-        deals.refund_amount,
-        deals.closed_date,
-        coalesce(deals.refund_date, deals.closed_date) as refund_date,
-        coalesce(leads.created_date, deals.created_date) as lead_date
-    from deals
+        lines.line_date,
+        lines.line_amount as revenue,
+        coalesce(leads.created_date, deals.created_date, lines.sold_date) as lead_date
+    from sale_lines as lines
+    left join deals
+        on
+            lines.account_id = deals.account_id
+            and lines.deal_id = deals.deal_id
     left join leads
         on
             deals.account_id = leads.account_id
             and deals.lead_id = leads.lead_id
-    where deals.semantic = 'won' and deals.amount > 0
 
 ),
 
@@ -42,26 +49,20 @@ crm_lines as (
 
     select
         'by_payment' as date_basis,
-        to_char(closed_date, 'YYYY-MM') as result_month,
-        amount as revenue
-    from sales
-    union all
-    select
-        'by_payment' as date_basis,
-        to_char(refund_date, 'YYYY-MM') as result_month,
-        -refund_amount as revenue
+        to_char(line_date, 'YYYY-MM') as result_month,
+        revenue
     from sales
     union all
     select
         'by_lead' as date_basis,
         to_char(lead_date, 'YYYY-MM') as result_month,
-        amount - refund_amount as revenue
+        revenue
     from sales
     union all
     select
         'by_click' as date_basis,
         'all' as result_month,
-        amount - refund_amount as revenue
+        revenue
     from sales
 
 ),

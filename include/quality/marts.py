@@ -44,16 +44,14 @@ CONSERVED = """
     ),
 
     deals as (
+        select count(*) as expected from touchpoints.int_deals
+    ),
+
+    sales as (
         select
-            count(*) as expected,
-            count(*) filter (where semantic = 'won' and amount > 0) as sales,
-            coalesce(sum(amount) filter (where semantic = 'won'), 0)
-            - coalesce(
-                sum(refund_amount) filter (
-                    where semantic = 'won' and refund_date is not null
-                ), 0
-            ) as revenue
-        from touchpoints.int_deals
+            count(*) filter (where line_kind = 'sale') as expected,
+            coalesce(sum(line_amount), 0) as revenue
+        from touchpoints.int_sale_lines
     )
 """
 
@@ -165,8 +163,9 @@ CHECKS = [
                 from touchpoints.int_deals as deals
                 inner join ops.accounts
                     on
-                        accounts.source = 'bitrix24'
+                        accounts.source = deals.crm
                         and accounts.account_id = deals.account_id
+                where deals.crm = 'bitrix24'
                 group by deals.account_id
             )
 
@@ -192,9 +191,9 @@ CHECKS = [
             select
                 format('%%s %%s', results.attribution_model, results.date_basis)
                     as subject,
-                results.revenue - deals.revenue as value
+                results.revenue - sales.revenue as value
             from results
-            cross join deals
+            cross join sales
         """,
     ),
     Check(
@@ -213,11 +212,12 @@ CHECKS = [
             from results
             cross join leads
             cross join deals
+            cross join sales
             cross join lateral (
                 values
                 ('leads', results.leads - leads.expected),
                 ('deals', results.deals - deals.expected),
-                ('sales', results.sales - deals.sales)
+                ('sales', results.sales - sales.expected)
             ) as measures (name, difference)
         """,
     ),
@@ -229,11 +229,11 @@ CHECKS = [
         query="""
             with money as (
                 select
-                    'bitrix24/' || account_id || ' sales' as place, currency_code,
+                    crm || '/' || account_id || ' sales' as place, currency_code,
                     count(*) as amounts
                 from touchpoints.int_deals
                 where semantic = 'won' and amount <> 0
-                group by account_id, currency_code
+                group by crm, account_id, currency_code
                 union all
                 select
                     platform || '/' || account_id || ' costs', currency_code, count(*)

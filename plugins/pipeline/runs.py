@@ -64,15 +64,18 @@ def plan(
 def check_account(account: Account, days: Days, now: datetime) -> None:
     """Refuse days before the history, and a connection with a missing field."""
     connector = registry.build(account)
-    for stream in connector.streams_of(account):
-        if stream.kind == "window":
-            windows.check_history(
-                days,
-                what=f"{account} {stream.name}",
-                history_days=account.history_days or stream.history_days,
-                time_zone=account.time_zone,
-                now=now,
-            )
+    window_streams = [s for s in connector.streams_of(account) if s.kind == "window"]
+    if not window_streams:
+        return
+    # one that the vendor answers for a shorter time is read as far back as it goes
+    longest = max(window_streams, key=lambda stream: stream.history_days)
+    windows.check_history(
+        days,
+        what=f"{account} {longest.name}",
+        history_days=account.history_days or longest.history_days,
+        time_zone=account.time_zone,
+        now=now,
+    )
 
 
 def run_step(step: str, run_id: str) -> Any:

@@ -30,6 +30,12 @@ stage_history as (
 
 ),
 
+sale_lines as (
+
+    select * from {{ ref('int_sale_lines') }}
+
+),
+
 conversions as (
 
     select * from {{ ref('int_conversions') }}
@@ -47,6 +53,7 @@ credits as (
 credited as (
 
     select
+        conversions.conversion_id,
         conversions.conversion_kind,
         conversions.account_id,
         conversions.lead_id,
@@ -59,7 +66,12 @@ credited as (
             conversions.conversion_id = credits.conversion_id
             and credits.last_non_direct = 1
     left join touchpoints on credits.touchpoint_id = touchpoints.touchpoint_id
-    where conversions.conversion_kind in ('lead', 'deal')
+    where
+        conversions.conversion_kind in ('lead', 'deal')
+        or (
+            conversions.conversion_kind in ('sale', 'repeat_sale')
+            and conversions.deal_id is null
+        )
 
 ),
 
@@ -119,22 +131,40 @@ leads_in_cohorts as (
 
 ),
 
+money_of_sales as (
+
+    select
+        account_id,
+        deal_id,
+        'sale|' || account_id || '|counter|' || sale_id as counter_id,
+        sum(line_amount) as net_amount,
+        bool_or(is_full_refund) as is_refunded
+    from sale_lines
+    group by account_id, deal_id, sale_id
+
+),
+
 -- a deal stays in the cohort of its lead; only one without a lead has its own
 deals_in_cohorts as (
 
     select
         deals.semantic,
-        deals.refund_amount,
         coalesce(deals.amount, 0) as amount,
+        coalesce(money_of_sales.net_amount, 0) as net_amount,
+        coalesce(money_of_sales.is_refunded, false) as is_refunded,
         coalesce(leads_in_cohorts.cohort_date, credited.cohort_date) as cohort_date,
         coalesce(leads_in_cohorts.channel, credited.channel) as channel,
-        deals.semantic = 'won' and coalesce(deals.amount, 0) > 0 as is_sale
+        money_of_sales.deal_id is not null as is_sale
     from deals
     inner join credited
         on
             deals.account_id = credited.account_id
             and deals.deal_id = credited.deal_id
             and credited.conversion_kind = 'deal'
+    left join money_of_sales
+        on
+            deals.account_id = money_of_sales.account_id
+            and deals.deal_id = money_of_sales.deal_id
     left join leads_in_cohorts
         on
             deals.account_id = leads_in_cohorts.account_id
@@ -221,11 +251,22 @@ steps as (
         cohort_date,
         channel,
         'sales' as funnel_stage,
-        refund_amount < amount as is_reached,
-        refund_amount >= amount as is_lost,
-        amount - refund_amount as value_amount
+        not is_refunded as is_reached,
+        is_refunded as is_lost,
+        net_amount as value_amount
     from deals_in_cohorts
     where is_sale
+    union all
+    -- at the counter nobody was a lead before
+    select
+        credited.cohort_date,
+        credited.channel,
+        'sales' as funnel_stage,
+        not money_of_sales.is_refunded as is_reached,
+        money_of_sales.is_refunded as is_lost,
+        money_of_sales.net_amount as value_amount
+    from credited
+    inner join money_of_sales on credited.conversion_id = money_of_sales.counter_id
 
 ),
 

@@ -2,7 +2,10 @@ with
 
 campaign_report as (
 
-    select * from {{ ref('stg_yandex_direct__campaign_performance') }}
+    {{ union_of('campaign_performance', var('ad_platforms'), [
+        'account_id', 'spend_date', 'impressions', 'clicks', 'spend_amount',
+        'vat_included',
+    ]) }}
 
 ),
 
@@ -70,7 +73,7 @@ results as (
 campaign_report_without_vat as (
 
     select
-        'yandex_direct' as source,
+        campaign_report.source,
         campaign_report.account_id,
         campaign_report.spend_date,
         campaign_report.impressions,
@@ -87,10 +90,9 @@ campaign_report_without_vat as (
 
 ),
 
-sales as (
+sale_lines as (
 
-    select * from deals
-    where semantic = 'won' and amount > 0
+    select * from {{ ref('int_sale_lines') }}
 
 ),
 
@@ -163,16 +165,16 @@ mart_traffic_figures as (
     select
         'mart' as place,
         traffic.traffic_date as figure_date,
-        metrics.source,
+        '(all)' as source,
         '(all)' as account_id,
         metrics.metric,
         metrics.figure
     from traffic
     cross join lateral (
         values
-        ('yandex_metrica', 'visits', traffic.visits),
-        ('calltouch', 'calls', traffic.calls)
-    ) as metrics (source, metric, figure)
+        ('visits', traffic.visits),
+        ('calls', traffic.calls)
+    ) as metrics (metric, figure)
 
 ),
 
@@ -180,16 +182,16 @@ staged_sale_figures as (
 
     select
         'staged' as place,
-        sales.closed_date as figure_date,
-        'bitrix24' as source,
+        sale_lines.line_date as figure_date,
+        '(all)' as source,
         '(all)' as account_id,
         metrics.metric,
         metrics.figure
-    from sales
+    from sale_lines
     cross join lateral (
         values
-        ('sales', 1),
-        ('revenue', sales.amount)
+        ('sales', case when sale_lines.line_kind = 'sale' then 1 else 0 end),
+        ('revenue', sale_lines.line_amount)
     ) as metrics (metric, figure)
 
 ),
@@ -199,7 +201,7 @@ mart_result_figures as (
     select
         'mart' as place,
         results_by_payment.result_date as figure_date,
-        'bitrix24' as source,
+        '(all)' as source,
         '(all)' as account_id,
         metrics.metric,
         metrics.figure
@@ -227,23 +229,16 @@ figures as (
     select
         'raw' as place,
         record_date as figure_date,
-        source,
+        '(all)' as source,
         '(all)' as account_id,
-        stream as metric,
+        metric,
         live_rows as figure
     from raw_totals
-    where
-        (source, stream) in (
-            ('yandex_metrica', 'visits'),
-            ('calltouch', 'calls'),
-            ('bitrix24', 'leads'),
-            ('bitrix24', 'deals')
-        )
     union all
     select
         'staged' as place,
         visit_date as figure_date,
-        'yandex_metrica' as source,
+        '(all)' as source,
         '(all)' as account_id,
         'visits' as metric,
         1 as figure
@@ -252,7 +247,7 @@ figures as (
     select
         'staged' as place,
         call_date as figure_date,
-        'calltouch' as source,
+        '(all)' as source,
         '(all)' as account_id,
         'calls' as metric,
         1 as figure
@@ -263,7 +258,7 @@ figures as (
     select
         'staged' as place,
         created_date as figure_date,
-        'bitrix24' as source,
+        '(all)' as source,
         '(all)' as account_id,
         'leads' as metric,
         1 as figure
@@ -272,7 +267,7 @@ figures as (
     select
         'staged' as place,
         created_date as figure_date,
-        'bitrix24' as source,
+        '(all)' as source,
         '(all)' as account_id,
         'deals' as metric,
         1 as figure
@@ -280,21 +275,11 @@ figures as (
     union all
     select * from staged_sale_figures
     union all
-    select
-        'staged' as place,
-        coalesce(refund_date, closed_date) as figure_date,
-        'bitrix24' as source,
-        '(all)' as account_id,
-        'revenue' as metric,
-        -refund_amount as figure
-    from sales
-    where refund_amount > 0
-    union all
     select * from mart_result_figures
 
 ),
 
--- the CRM's raw rows are not counted into sales: what a sale is, staging decides
+-- raw rows are not counted into deals and sales: what those are, staging decides
 totals as (
 
     select
@@ -303,7 +288,7 @@ totals as (
         account_id,
         metric,
         case
-            when metric not in ('sales', 'revenue')
+            when metric not in ('deals', 'sales', 'revenue')
                 then coalesce(sum(figure) filter (where place = 'raw'), 0)
         end as raw_total,
         coalesce(sum(figure) filter (where place = 'staged'), 0) as staged_total,

@@ -30,7 +30,13 @@ campaigns as (
 
 ads as (
 
-    select * from {{ ref('stg_yandex_direct__ads') }}
+    select * from {{ ref('int_ads_known') }}
+
+),
+
+vendor_clicks as (
+
+    select * from {{ ref('int_vendor_clicks') }}
 
 ),
 
@@ -50,11 +56,15 @@ clicks as (
         touches.touchpoint_id,
         touches.touch_date,
         channels.channel as platform,
-        touches.direct_campaign_id,
-        touches.direct_ad_group_id,
-        touches.direct_ad_id,
-        touches.direct_criterion_id,
-        touches.direct_phrase,
+        coalesce(vendor_clicks.campaign_id, touches.vendor_campaign_id)
+            as vendor_campaign_id,
+        coalesce(vendor_clicks.ad_group_id, touches.vendor_ad_group_id)
+            as vendor_ad_group_id,
+        coalesce(vendor_clicks.ad_id, touches.vendor_ad_id) as vendor_ad_id,
+        coalesce(vendor_clicks.keyword_id, touches.vendor_criterion_id)
+            as vendor_criterion_id,
+        coalesce(vendor_clicks.keyword, touches.vendor_phrase) as vendor_phrase,
+        vendor_clicks.placement as vendor_placement,
         touches.utm_campaign,
         touches.utm_term,
         {{ name_text('touches.utm_campaign') }} as utm_campaign_text,
@@ -67,10 +77,27 @@ clicks as (
         ) as utm_criterion_id,
         coalesce(in_term.keyword, in_content.keyword, in_campaign.keyword)
             as utm_keyword,
-        coalesce(in_content.placement, in_term.placement, in_campaign.placement)
-            as utm_placement
+        coalesce(
+            in_content.placement,
+            in_term.placement,
+            in_campaign.placement,
+            -- Meta names the network in the source
+            case
+                when channels.channel = 'meta_ads' then
+                    case
+                        when touches.utm_source ~* '^(fb|facebook)$' then 'facebook'
+                        when touches.utm_source ~* '^(ig|instagram)$' then 'instagram'
+                        when touches.utm_source ~* '^an$' then 'audience_network'
+                        when touches.utm_source ~* '^msg$' then 'messenger'
+                    end
+            end
+        ) as utm_placement
     from touches
     inner join channels on touches.source_key = channels.source_key
+    left join vendor_clicks
+        on
+            channels.channel = vendor_clicks.platform
+            and touches.gclid = vendor_clicks.click_id
     left join utm_values as in_campaign
         on
             touches.utm_campaign = in_campaign.tag_value
@@ -99,7 +126,7 @@ named_campaigns as (
         on
             clicks.platform = campaigns.platform
             and clicks.utm_campaign_text = campaigns.name_text
-    where clicks.direct_campaign_id is null
+    where clicks.vendor_campaign_id is null
     order by
         clicks.touchpoint_id asc,
         greatest(
@@ -119,14 +146,14 @@ with_campaign as (
         utm_ads.ad_id as known_utm_ad_id,
         utm_ads.ad_group_id as ad_group_id_of_utm_ad,
         case
-            when clicks.direct_campaign_id is not null then 'vendor_ids'
+            when clicks.vendor_campaign_id is not null then 'vendor_ids'
             when coalesce(by_utm_id.campaign_id, utm_ads.campaign_id) is not null
                 then 'utm_ids'
             when named_campaigns.campaign_id is not null then 'utm_names'
             else 'unknown'
         end as match_step,
         coalesce(
-            clicks.direct_campaign_id,
+            clicks.vendor_campaign_id,
             by_utm_id.campaign_id,
             utm_ads.campaign_id,
             named_campaigns.campaign_id
@@ -136,7 +163,10 @@ with_campaign as (
         on
             clicks.platform = by_utm_id.platform
             and clicks.utm_campaign_id = by_utm_id.campaign_id
-    left join ads as utm_ads on clicks.utm_ad_id = utm_ads.ad_id
+    left join ads as utm_ads
+        on
+            clicks.platform = utm_ads.platform
+            and clicks.utm_ad_id = utm_ads.ad_id
     left join named_campaigns on clicks.touchpoint_id = named_campaigns.touchpoint_id
 
 ),
@@ -146,16 +176,17 @@ with_ad as (
 
     select
         with_campaign.*,
-        coalesce(with_campaign.direct_ad_id, ads.ad_id) as ad_id,
+        coalesce(with_campaign.vendor_ad_id, ads.ad_id) as ad_id,
         coalesce(
-            with_campaign.direct_ad_group_id,
+            with_campaign.vendor_ad_group_id,
             ads.ad_group_id,
             with_campaign.utm_ad_group_id
         ) as ad_group_id
     from with_campaign
     left join ads
         on
-            coalesce(with_campaign.direct_ad_id, with_campaign.known_utm_ad_id)
+            with_campaign.platform = ads.platform
+            and coalesce(with_campaign.vendor_ad_id, with_campaign.known_utm_ad_id)
             = ads.ad_id
             and with_campaign.campaign_id = ads.campaign_id
 
@@ -171,11 +202,11 @@ with_keyword_signs as (
         ad_group_id,
         ad_id,
         match_step,
-        utm_placement,
-        coalesce(direct_criterion_id, utm_criterion_id) as criterion_id,
+        coalesce(vendor_placement, utm_placement) as utm_placement,
+        coalesce(vendor_criterion_id, utm_criterion_id) as criterion_id,
         case
             when match_step <> 'unknown'
-                then coalesce(direct_phrase, utm_keyword, utm_term)
+                then coalesce(vendor_phrase, utm_keyword, utm_term)
         end as keyword
     from with_ad
 

@@ -3,10 +3,16 @@
 with
 
 performance as (
-    {% for platform in var('ad_platforms') %}
-    select * from {{ ref('stg_' ~ platform ~ '__ad_performance') }}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+
+    select * from {{ ref('int_ad_performance_unioned') }}
+
+),
+
+-- what people write down has a source and a medium in place of a platform
+channels as (
+
+    select * from {{ ref('int_channels_by_source') }}
+
 ),
 
 vat_rates as (
@@ -24,7 +30,11 @@ spend as (
         performance.spend_date,
         performance.platform,
         performance.account_id,
-        performance.campaign_id,
+        -- what people write down has a name at most
+        coalesce(
+            performance.campaign_id, {{ name_text('performance.campaign_name') }},
+            '(none)'
+        ) as campaign_id,
         performance.campaign_name,
         performance.ad_group_id,
         performance.ad_group_name,
@@ -34,7 +44,7 @@ spend as (
         coalesce(
             performance.keyword_id, {{ keyword_text('performance.keyword') }}
         ) as keyword_key,
-        performance.placement,
+        coalesce(performance.placement, '(none)') as placement,
         performance.device,
         performance.impressions,
         performance.clicks,
@@ -45,8 +55,12 @@ spend as (
             'performance.spend_amount', 'performance.vat_included', 'vat_rates.rate'
         ) }}::numeric(18, 6) as spend_amount_with_vat,
         performance.currency_code,
-        performance.channel
+        coalesce(performance.channel, channels.channel, 'other') as channel
     from performance
+    left join channels
+        on
+            performance.channel is null
+            and {{ manual_source_key('performance') }} = channels.source_key
     left join vat_rates
         on performance.spend_date between vat_rates.valid_from and vat_rates.valid_to
 

@@ -58,7 +58,7 @@ resolved as (
         counted.called_at,
         counted.call_date,
         counted.caller_phone,
-        counted.ym_client_id as client_id,
+        counted.client_id,
         counted.phone_number,
         counted.is_static_number,
         counted.talk_s as duration_s,

@@ -3,13 +3,13 @@ with
 
 calls as (
 
-    select * from {{ ref('stg_calltouch__calls') }}
+    select * from {{ ref('int_calls_unioned') }}
 
 ),
 
 visits as (
 
-    select * from {{ ref('stg_yandex_metrica__visits') }}
+    select * from {{ ref('int_visits_of_persons') }}
 
 ),
 
@@ -25,26 +25,6 @@ static_numbers as (
 
 ),
 
-visits_of_persons as (
-
-    select
-        visits.account_id,
-        visits.visit_id,
-        visits.client_id,
-        assigned.person_id,
-        visits.started_at,
-        visits.started_at
-        + make_interval(secs => coalesce(visits.duration_s, 0))
-        + make_interval(mins => {{ var('contact_after_visit_minutes') }})
-            as contacts_until
-    from visits
-    inner join assigned
-        on
-            visits.client_id = assigned.identifier
-            and assigned.kind = 'ym_client_id'
-
-),
-
 calls_of_persons as (
 
     select
@@ -52,17 +32,17 @@ calls_of_persons as (
         static_numbers.source as static_source,
         static_numbers.medium as static_medium,
         static_numbers.phone_number is not null as is_static_number,
-        coalesce(by_client_id.person_id, by_phone.person_id) as person_id
+        coalesce(by_browser.person_id, by_phone.person_id) as person_id
     from calls
     left join static_numbers
         on
             calls.phone_number = static_numbers.phone_number
             and calls.call_date
             between static_numbers.valid_from and static_numbers.valid_to
-    left join assigned as by_client_id
+    left join assigned as by_browser
         on
-            calls.ym_client_id = by_client_id.identifier
-            and by_client_id.kind = 'ym_client_id'
+            calls.browser_id = by_browser.identifier
+            and calls.browser_kind = by_browser.kind
     left join assigned as by_phone
         on
             calls.caller_phone = by_phone.identifier
@@ -71,46 +51,55 @@ calls_of_persons as (
 ),
 
 -- a number that always stands in the same place is called from there, whatever else the
--- person has open; the others are shown to a visitor
+-- person has open; the others are shown to a visitor. Some trackers name the visit.
 calls_in_visits as (
 
-    select distinct on (calls_of_persons.account_id, calls_of_persons.call_id)
+    select distinct on (
+        calls_of_persons.source, calls_of_persons.account_id, calls_of_persons.call_id
+    )
+        calls_of_persons.source,
         calls_of_persons.account_id,
         calls_of_persons.call_id,
-        visits_of_persons.visit_id,
-        visits_of_persons.account_id as counter_account_id
+        visits.visit_id,
+        visits.touchpoint_id
     from calls_of_persons
-    inner join visits_of_persons
+    inner join visits
         on
-            calls_of_persons.person_id = visits_of_persons.person_id
-            and calls_of_persons.called_at >= visits_of_persons.started_at
-            and calls_of_persons.called_at <= visits_of_persons.contacts_until
+            calls_of_persons.person_id = visits.person_id
+            and calls_of_persons.called_at >= visits.started_at
+            and calls_of_persons.called_at <= visits.contacts_until
     where not calls_of_persons.is_static_number
     order by
+        calls_of_persons.source asc,
         calls_of_persons.account_id asc,
         calls_of_persons.call_id asc,
-        (calls_of_persons.ym_client_id is not distinct from visits_of_persons.client_id)
-        desc,
-        visits_of_persons.started_at desc,
-        visits_of_persons.visit_id asc
+        (
+            calls_of_persons.source = visits.source
+            and calls_of_persons.tracker_visit_id
+            is not distinct from visits.visit_id
+        ) desc,
+        (calls_of_persons.browser_id is not distinct from visits.browser_id) desc,
+        visits.started_at desc,
+        visits.visit_id asc
 
 ),
 
 placed as (
 
     select
+        calls_of_persons.source,
         calls_of_persons.account_id,
         calls_of_persons.call_id,
         calls_of_persons.person_id,
         calls_of_persons.called_at,
         calls_of_persons.call_date,
         calls_of_persons.caller_phone,
-        calls_of_persons.ym_client_id,
+        calls_of_persons.client_id,
         calls_of_persons.phone_number,
         calls_of_persons.is_static_number,
         calls_of_persons.static_source,
         calls_of_persons.static_medium,
-        calls_of_persons.source,
+        calls_of_persons.source_name,
         calls_of_persons.medium,
         calls_of_persons.keyword,
         calls_of_persons.utm_source,
@@ -132,21 +121,17 @@ placed as (
         calls_of_persons.manager,
         calls_of_persons.tags,
         calls_in_visits.visit_id,
-        case
-            when calls_in_visits.visit_id is not null
-                then {{ surrogate_key([
-                    "'visit'",
-                    'calls_in_visits.counter_account_id',
-                    'calls_in_visits.visit_id',
-                ]) }}
-            else {{ surrogate_key([
+        coalesce(
+            calls_in_visits.touchpoint_id,
+            {{ surrogate_key([
                 "'call'", 'calls_of_persons.account_id', 'calls_of_persons.call_id',
             ]) }}
-        end as touchpoint_id
+        ) as touchpoint_id
     from calls_of_persons
     left join calls_in_visits
         on
-            calls_of_persons.account_id = calls_in_visits.account_id
+            calls_of_persons.source = calls_in_visits.source
+            and calls_of_persons.account_id = calls_in_visits.account_id
             and calls_of_persons.call_id = calls_in_visits.call_id
 
 )

@@ -7,9 +7,64 @@ spend as (
 
 ),
 
-listed as (
+direct_campaigns as (
 
     select * from {{ ref('stg_yandex_direct__campaigns') }}
+
+),
+
+google_campaigns as (
+
+    select * from {{ ref('stg_google_ads__campaigns') }}
+
+),
+
+meta_campaigns as (
+
+    select * from {{ ref('stg_meta_ads__campaigns') }}
+
+),
+
+vk_ad_plans as (
+
+    select * from {{ ref('stg_vk_ads__ad_plans') }}
+
+),
+
+-- today's names, also of a campaign that has not cost anything yet
+listed as (
+
+    select
+        'yandex_direct' as platform,
+        account_id,
+        campaign_id,
+        campaign_name,
+        start_date as named_on
+    from direct_campaigns
+    union all
+    select
+        'google_ads' as platform,
+        account_id,
+        campaign_id,
+        campaign_name,
+        null::date as named_on
+    from google_campaigns
+    union all
+    select
+        'meta_ads' as platform,
+        account_id,
+        campaign_id,
+        campaign_name,
+        null::date as named_on
+    from meta_campaigns
+    union all
+    select
+        'vk_ads' as platform,
+        account_id,
+        campaign_id,
+        campaign_name,
+        start_date as named_on
+    from vk_ad_plans
 
 ),
 
@@ -23,14 +78,7 @@ named as (
         spend_date as named_on
     from spend
     union all
-    select
-        'yandex_direct' as platform,
-        account_id,
-        campaign_id,
-        campaign_name,
-        -- today's name, also of a campaign that has not cost anything yet
-        start_date as named_on
-    from listed
+    select * from listed
 
 ),
 

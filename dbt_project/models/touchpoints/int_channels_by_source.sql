@@ -9,6 +9,13 @@ touches as (
 
 ),
 
+manual_costs as (
+
+    select * from {{ ref('int_ad_performance_unioned') }}
+    where channel is null
+
+),
+
 rules as (
 
     select * from {{ ref('channel_rules') }}
@@ -17,7 +24,7 @@ rules as (
 
 combinations as (
 
-    select distinct
+    select
         source_key,
         traffic_source,
         adv_engine,
@@ -25,6 +32,17 @@ combinations as (
         utm_medium,
         referral
     from touches
+
+    union
+
+    select
+        {{ manual_source_key('manual_costs') }} as source_key,
+        null as traffic_source,
+        null as adv_engine,
+        source as utm_source,
+        medium as utm_medium,
+        null as referral
+    from manual_costs
 
 ),
 

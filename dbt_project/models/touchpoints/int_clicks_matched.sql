@@ -24,7 +24,7 @@ campaigns as (
 
 ad_groups as (
 
-    select * from {{ ref('stg_yandex_direct__ad_groups') }}
+    select * from {{ ref('int_ad_groups_known') }}
 
 ),
 
@@ -114,7 +114,10 @@ matched as (
         on
             with_keyword.platform = campaigns.platform
             and with_keyword.campaign_id = campaigns.campaign_id
-    left join ad_groups on with_keyword.ad_group_id = ad_groups.ad_group_id
+    left join ad_groups
+        on
+            with_keyword.platform = ad_groups.platform
+            and with_keyword.ad_group_id = ad_groups.ad_group_id
     left join keyword_placements
         on
             with_keyword.platform = keyword_placements.platform
@@ -126,5 +129,5 @@ matched as (
 
 select
     *,
-    platform || '_' || coalesce(placement, 'unknown') as channel
+    {{ ad_channel('platform', 'placement') }} as channel
 from matched

@@ -2,25 +2,25 @@ with
 
 deals as (
 
-    select * from {{ ref('stg_bitrix24__deals') }}
+    select * from {{ ref('int_deals_unioned') }}
 
 ),
 
 deal_contacts as (
 
-    select * from {{ ref('stg_bitrix24__deal_contacts') }}
+    select * from {{ ref('int_deal_contacts_unioned') }}
 
 ),
 
 categories as (
 
-    select * from {{ ref('stg_bitrix24__deal_categories') }}
+    select * from {{ ref('int_deal_categories_unioned') }}
 
 ),
 
 statuses as (
 
-    select * from {{ ref('stg_bitrix24__statuses') }}
+    select * from {{ ref('int_statuses_unioned') }}
 
 ),
 
@@ -28,13 +28,6 @@ history as (
 
     select * from {{ ref('int_stage_history') }}
     where entity = 'deal'
-
-),
-
-stage_map as (
-
-    select * from {{ ref('stage_map') }}
-    where crm = 'bitrix24' and entity = 'deal'
 
 ),
 
@@ -80,7 +73,24 @@ closings as (
 valued as (
 
     select
-        deals.*,
+        deals.source,
+        deals.account_id,
+        deals.deal_id,
+        deals.lead_id,
+        deals.category_id,
+        deals.stage_id,
+        deals.source_id,
+        deals.semantic_id,
+        deals.currency_code,
+        deals.amount,
+        deals.margin_amount,
+        deals.refund_amount,
+        deals.refund_date,
+        deals.vat_included,
+        deals.is_return_customer,
+        deals.created_at,
+        deals.created_date,
+        deals.manager_id,
         assigned.person_id,
         coalesce(deals.contact_id, contacts_of_deals.primary_contact_id)
             as primary_contact_id,
@@ -89,7 +99,7 @@ valued as (
         statuses.status_name as stage_name,
         statuses.sort as stage_sort,
         coalesce(
-            stage_map.canonical_stage, {{ stage_by_semantic('deals.semantic_id') }}
+            deals.canonical_stage, {{ stage_by_semantic('deals.semantic_id') }}
         ) as canonical_stage,
         {{ semantic('deals.semantic_id') }} as semantic,
         -- the CRM knows the day; only its history knows the hour
@@ -111,19 +121,20 @@ valued as (
     from deals
     inner join assigned
         on
-            {{ crm_identifier('deals.account_id', 'deals.deal_id') }}
-            = assigned.identifier
+            {{ record_identifier('deals', 'deal_id') }} = assigned.identifier
     left join contacts_of_deals
         on
             deals.account_id = contacts_of_deals.account_id
             and deals.deal_id = contacts_of_deals.deal_id
     left join categories
         on
-            deals.account_id = categories.account_id
+            deals.source = categories.source
+            and deals.account_id = categories.account_id
             and deals.category_id = categories.category_id
     left join statuses
         on
-            deals.account_id = statuses.account_id
+            deals.source = statuses.source
+            and deals.account_id = statuses.account_id
             and deals.stage_id = statuses.status_id
             and statuses.entity_id
             = case deals.category_id
@@ -134,8 +145,6 @@ valued as (
             deals.account_id = closings.account_id
             and deals.deal_id = closings.deal_id
             and deals.stage_id = closings.stage_id
-    left join stage_map
-        on {{ stage_without_funnel('deals.stage_id') }} = stage_map.stage_id
     left join vat_rates
         on
             case
@@ -151,6 +160,7 @@ resolved as (
     select
         deal_id,
         account_id,
+        source as crm,
         person_id,
         lead_id,
         primary_contact_id as contact_id,

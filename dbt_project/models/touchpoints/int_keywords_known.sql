@@ -8,9 +8,38 @@ spend as (
 
 ),
 
-listed as (
+direct_keywords as (
 
     select * from {{ ref('stg_yandex_direct__keywords') }}
+
+),
+
+google_keywords as (
+
+    select * from {{ ref('stg_google_ads__keywords') }}
+    where is_negative is distinct from true
+
+),
+
+listed as (
+
+    select
+        'yandex_direct' as platform,
+        account_id,
+        campaign_id,
+        ad_group_id,
+        keyword_id,
+        keyword
+    from direct_keywords
+    union all
+    select
+        'google_ads' as platform,
+        account_id,
+        campaign_id,
+        ad_group_id,
+        keyword_id,
+        keyword
+    from google_keywords
 
 ),
 
@@ -33,7 +62,7 @@ keywords as (
     union all
 
     select
-        'yandex_direct' as platform,
+        platform,
         account_id,
         campaign_id,
         ad_group_id,

@@ -21,7 +21,7 @@ deals as (
 
 statuses as (
 
-    select * from {{ ref('stg_bitrix24__statuses') }}
+    select * from {{ ref('int_statuses_unioned') }}
     where entity_id = 'STATUS'
 
 ),
@@ -29,7 +29,7 @@ statuses as (
 stage_map as (
 
     select * from {{ ref('stage_map') }}
-    where crm = 'bitrix24' and entity = 'lead'
+    where entity = 'lead'
 
 ),
 
@@ -53,7 +53,10 @@ qualifications as (
         history.entity_id as lead_id,
         min(history.entered_at) as qualified_at
     from history
-    inner join stage_map on history.stage_id = stage_map.stage_id
+    inner join stage_map
+        on
+            history.crm = stage_map.crm
+            and history.stage_id = stage_map.stage_id
     where stage_map.is_qualified
     group by history.account_id, history.entity_id
 
@@ -74,14 +77,22 @@ judged as (
         least(
             qualifications.qualified_at,
             first_deals.first_deal_at,
-            case when stage_map.is_qualified then leads.moved_at end
+            -- where no history is kept, the moment of the lead itself
+            case
+                when stage_map.is_qualified
+                    then coalesce(leads.moved_at, leads.created_at)
+            end
         ) as qualified_at
     from leads
     left join statuses
         on
-            leads.account_id = statuses.account_id
+            leads.crm = statuses.source
+            and leads.account_id = statuses.account_id
             and leads.status_id = statuses.status_id
-    left join stage_map on leads.status_id = stage_map.stage_id
+    left join stage_map
+        on
+            leads.crm = stage_map.crm
+            and leads.status_id = stage_map.stage_id
     left join qualifications
         on
             leads.account_id = qualifications.account_id
@@ -162,12 +173,13 @@ resolved as (
     select
         lead_id,
         account_id,
+        crm,
         person_id,
         contact_id,
         created_at,
         created_date,
         closed_at,
-        status_id,
+        coalesce(status_id, '(none)') as status_id,
         status_name,
         canonical_stage,
         source_id,

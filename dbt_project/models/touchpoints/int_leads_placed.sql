@@ -3,7 +3,7 @@ with
 
 leads as (
 
-    select * from {{ ref('stg_bitrix24__leads') }}
+    select * from {{ ref('int_leads_unioned') }}
 
 ),
 
@@ -15,7 +15,7 @@ calls as (
 
 visits as (
 
-    select * from {{ ref('stg_yandex_metrica__visits') }}
+    select * from {{ ref('int_visits_of_persons') }}
 
 ),
 
@@ -28,43 +28,44 @@ assigned as (
 lead_sources as (
 
     select * from {{ ref('lead_sources') }}
-    where crm = 'bitrix24'
-
-),
-
-visits_of_persons as (
-
-    select
-        visits.account_id,
-        visits.visit_id,
-        visits.client_id,
-        assigned.person_id,
-        visits.started_at,
-        visits.started_at
-        + make_interval(secs => coalesce(visits.duration_s, 0))
-        + make_interval(mins => {{ var('contact_after_visit_minutes') }})
-            as contacts_until
-    from visits
-    inner join assigned
-        on
-            visits.client_id = assigned.identifier
-            and assigned.kind = 'ym_client_id'
 
 ),
 
 leads_of_persons as (
 
     select
-        leads.*,
+        leads.account_id,
+        leads.source as crm,
+        leads.lead_id,
+        leads.contact_id,
+        leads.ym_client_id,
+        leads.title,
+        leads.phones,
+        leads.status_id,
+        leads.semantic_id,
+        leads.source_id,
+        leads.manager_id,
+        leads.created_at,
+        leads.created_date,
+        leads.moved_at,
+        leads.closed_at,
+        leads.utm_campaign,
+        leads.utm_content,
+        leads.utm_term,
         assigned.person_id,
-        coalesce(lead_sources.contact_channel, 'other') as contact_channel
+        coalesce(lead_sources.contact_channel, 'other') as contact_channel,
+        -- where people only write down what the client said
+        coalesce(leads.utm_source, lead_sources.source) as utm_source,
+        coalesce(leads.utm_medium, lead_sources.medium) as utm_medium
     from leads
     inner join assigned
         on
-            {{ crm_identifier('leads.account_id', 'leads.lead_id') }}
-            = assigned.identifier
+            {{ record_identifier('leads', 'lead_id') }} = assigned.identifier
             and assigned.kind = 'crm_lead'
-    left join lead_sources on leads.source_id = lead_sources.source_id
+    left join lead_sources
+        on
+            leads.source = lead_sources.crm
+            and leads.source_id = lead_sources.source_id
 
 ),
 
@@ -108,30 +109,28 @@ leads_in_visits as (
     select distinct on (leads_of_persons.account_id, leads_of_persons.lead_id)
         leads_of_persons.account_id,
         leads_of_persons.lead_id,
-        visits_of_persons.visit_id,
-        {{ surrogate_key([
-            "'visit'", 'visits_of_persons.account_id', 'visits_of_persons.visit_id',
-        ]) }} as touchpoint_id
+        visits.visit_id,
+        visits.touchpoint_id
     from leads_of_persons
-    inner join visits_of_persons
+    inner join visits
         on
-            leads_of_persons.person_id = visits_of_persons.person_id
-            and leads_of_persons.created_at >= visits_of_persons.started_at
-            and leads_of_persons.created_at <= visits_of_persons.contacts_until
+            leads_of_persons.person_id = visits.person_id
+            and leads_of_persons.created_at >= visits.started_at
+            and leads_of_persons.created_at <= visits.contacts_until
     where leads_of_persons.contact_channel <> 'call'
     order by
         leads_of_persons.account_id asc,
         leads_of_persons.lead_id asc,
-        (leads_of_persons.ym_client_id is not distinct from visits_of_persons.client_id)
-        desc,
-        visits_of_persons.started_at desc,
-        visits_of_persons.visit_id asc
+        (leads_of_persons.ym_client_id is not distinct from visits.browser_id) desc,
+        visits.started_at desc,
+        visits.visit_id asc
 
 ),
 
 placed as (
 
     select
+        leads_of_persons.crm,
         leads_of_persons.account_id,
         leads_of_persons.lead_id,
         leads_of_persons.person_id,

@@ -1,80 +1,77 @@
 with
 
-deal_history as (
+history as (
 
-    select * from {{ ref('stg_bitrix24__deal_stage_history') }}
-
-),
-
-lead_history as (
-
-    select * from {{ ref('stg_bitrix24__lead_stage_history') }}
+    select * from {{ ref('int_stage_entries_unioned') }}
 
 ),
 
 deals as (
 
-    select * from {{ ref('stg_bitrix24__deals') }}
+    select * from {{ ref('int_deals_unioned') }}
 
 ),
 
 leads as (
 
-    select * from {{ ref('stg_bitrix24__leads') }}
+    select * from {{ ref('int_leads_unioned') }}
 
 ),
 
 statuses as (
 
-    select * from {{ ref('stg_bitrix24__statuses') }}
+    select * from {{ ref('int_statuses_unioned') }}
 
 ),
 
 stage_map as (
 
     select * from {{ ref('stage_map') }}
-    where crm = 'bitrix24'
+
+),
+
+live as (
+
+    select
+        source,
+        account_id,
+        'deal' as entity,
+        deal_id as entity_id
+    from deals
+    union all
+    select
+        source,
+        account_id,
+        'lead' as entity,
+        lead_id as entity_id
+    from leads
 
 ),
 
 entries as (
 
     select
-        deal_history.account_id,
-        'deal' as entity,
-        deal_history.deal_id as entity_id,
-        deal_history.history_id,
-        deal_history.category_id,
-        deal_history.stage_id,
-        deal_history.semantic_id,
-        deal_history.entered_at,
-        case deal_history.category_id
-            when '0' then 'DEAL_STAGE'
-            else 'DEAL_STAGE_' || deal_history.category_id
+        history.source as crm,
+        history.account_id,
+        history.entity,
+        history.entity_id,
+        history.history_id,
+        history.category_id,
+        history.stage_id,
+        history.semantic_id,
+        history.entered_at,
+        case
+            when history.entity = 'lead' then 'STATUS'
+            when history.category_id = '0' then 'DEAL_STAGE'
+            else 'DEAL_STAGE_' || history.category_id
         end as status_list
-    from deal_history
-    inner join deals
+    from history
+    inner join live
         on
-            deal_history.account_id = deals.account_id
-            and deal_history.deal_id = deals.deal_id
-
-    union all
-
-    select
-        lead_history.account_id,
-        'lead' as entity,
-        lead_history.lead_id as entity_id,
-        lead_history.history_id,
-        null as category_id,
-        lead_history.stage_id,
-        lead_history.semantic_id,
-        lead_history.entered_at,
-        'STATUS' as status_list
-    from lead_history
-    inner join leads
-        on
-            lead_history.account_id = leads.account_id
-            and lead_history.lead_id = leads.lead_id
+            history.source = live.source
+            and history.account_id = live.account_id
+            and history.entity = live.entity
+            and history.entity_id = live.entity_id
 
 ),
 
@@ -82,8 +79,9 @@ named as (
 
     select
         {{ surrogate_key([
-            "'bitrix24'", 'entries.account_id', 'entries.entity', 'entries.history_id',
+            'entries.crm', 'entries.account_id', 'entries.entity', 'entries.history_id',
         ]) }} as stage_history_id,
+        entries.crm,
         entries.account_id,
         entries.entity,
         entries.entity_id,
@@ -98,18 +96,20 @@ named as (
         {{ reporting_date('entries.entered_at') }} as entered_date,
         lead(entries.entered_at) over (
             partition by entries.account_id, entries.entity, entries.entity_id
-            order by entries.entered_at, entries.history_id::bigint
+            order by entries.entered_at, entries.history_id::numeric
         ) as left_at,
         statuses.sort::integer as sort
     from entries
     left join statuses
         on
-            entries.account_id = statuses.account_id
+            entries.crm = statuses.source
+            and entries.account_id = statuses.account_id
             and entries.status_list = statuses.entity_id
             and entries.stage_id = statuses.status_id
     left join stage_map
         on
-            entries.entity = stage_map.entity
+            entries.crm = stage_map.crm
+            and entries.entity = stage_map.entity
             and {{ stage_without_funnel('entries.stage_id') }} = stage_map.stage_id
 
 )

@@ -3,7 +3,7 @@ with
 
 visits as (
 
-    select * from {{ ref('stg_yandex_metrica__visits') }}
+    select * from {{ ref('int_visits_unioned') }}
 
 ),
 
@@ -22,15 +22,13 @@ leads as (
 assigned as (
 
     select * from {{ source('identity', 'person_identifiers_assigned') }}
-    where kind = 'ym_client_id'
 
 ),
 
 touches as (
 
     select
-        {{ surrogate_key(["'visit'", 'visits.account_id', 'visits.visit_id']) }}
-            as touchpoint_id,
+        {{ visit_touchpoint_id('visits') }} as touchpoint_id,
         'visit' as touch_kind,
         assigned.person_id,
         visits.started_at as touched_at,
@@ -40,10 +38,13 @@ touches as (
         null as lead_id,
         visits.client_id,
         visits.traffic_source,
-        -- a click id of Direct names the advertiser when the counter could not
+        -- a click id names the advertising system when the counter could not
         coalesce(
             visits.adv_engine,
-            case when visits.yclid is not null then 'ya_direct' end
+            case
+                when visits.yclid is not null then 'ya_direct'
+                when visits.gclid is not null then 'google_ads'
+            end
         ) as adv_engine,
         visits.utm_source,
         visits.utm_medium,
@@ -61,13 +62,17 @@ touches as (
             visits.social_network,
             visits.referral_source
         ) as named_source,
-        visits.direct_campaign_id,
-        visits.direct_ad_group_id,
-        visits.direct_ad_id,
-        null as direct_criterion_id,
-        visits.direct_phrase
+        visits.gclid,
+        visits.vendor_campaign_id,
+        visits.vendor_ad_group_id,
+        visits.vendor_ad_id,
+        visits.vendor_criterion_id,
+        visits.vendor_phrase
     from visits
-    left join assigned on visits.client_id = assigned.identifier
+    left join assigned
+        on
+            visits.browser_kind = assigned.kind
+            and visits.browser_id = assigned.identifier
 
     union all
 
@@ -80,21 +85,22 @@ touches as (
         null as visit_id,
         call_id,
         null as lead_id,
-        ym_client_id as client_id,
+        client_id,
         null as traffic_source,
         case when yclid is not null then 'ya_direct' end as adv_engine,
-        coalesce(static_source, utm_source, source) as utm_source,
+        coalesce(static_source, utm_source, source_name) as utm_source,
         coalesce(static_medium, utm_medium, medium) as utm_medium,
         case when not is_static_number then utm_campaign end as utm_campaign,
         utm_content,
         utm_term,
         null as referral,
         null as named_source,
-        direct_campaign_id,
-        direct_ad_group_id,
-        direct_ad_id,
-        direct_criterion_id,
-        keyword as direct_phrase
+        null as gclid,
+        direct_campaign_id as vendor_campaign_id,
+        direct_ad_group_id as vendor_ad_group_id,
+        direct_ad_id as vendor_ad_id,
+        direct_criterion_id as vendor_criterion_id,
+        keyword as vendor_phrase
     from calls
     where visit_id is null
 
@@ -119,11 +125,12 @@ touches as (
         utm_term,
         null as referral,
         null as named_source,
-        null as direct_campaign_id,
-        null as direct_ad_group_id,
-        null as direct_ad_id,
-        null as direct_criterion_id,
-        null as direct_phrase
+        null as gclid,
+        null as vendor_campaign_id,
+        null as vendor_ad_group_id,
+        null as vendor_ad_id,
+        null as vendor_criterion_id,
+        null as vendor_phrase
     from leads
     where is_own_touch
 

@@ -54,7 +54,7 @@ resolved as (
         coalesce(clicks.channel, channels.channel) as channel,
         coalesce(
             touches.utm_source,
-            case when clicks.platform is not null then 'yandex' end,
+            {{ platform_source('clicks.platform') }},
             touches.named_source,
             touches.referral
         ) as source,

@@ -4,27 +4,62 @@ with
 
 ads as (
 
-    select * from {{ ref('stg_yandex_direct__ads') }}
+    select * from {{ ref('int_ads_known') }}
 
 ),
 
 ad_groups as (
 
-    select * from {{ ref('stg_yandex_direct__ad_groups') }}
+    select * from {{ ref('int_ad_groups_known') }}
 
 ),
 
 links as (
 
     select
+        platform,
         account_id,
-        split_part(split_part(href, '?', 2), '#', 1) as query
+        link_query as query
     from ads
     union all
     select
+        platform,
         account_id,
         tracking_params as query
     from ad_groups
+
+),
+
+-- the platforms' words for one thing in Direct's: {{ '{{ad.id}}' }} and {creative} are {ad_id}
+in_one_language as (
+
+    select
+        account_id,
+        case platform
+            when 'google_ads' then
+                replace(
+                    replace(
+                        replace(
+                            replace(query, '{campaignid}', '{campaign_id}'),
+                            '{adgroupid}', '{adgroup_id}'
+                        ),
+                        '{creative}', '{ad_id}'
+                    ),
+                    '{_campaign}', '{campaign_name}'
+                )
+            when 'yandex_direct' then query
+            else
+                replace(
+                    replace(
+                        regexp_replace(
+                            query, '[{][{]([a-z_]+)[.]?([a-z_]*)[}][}]', '{\1_\2}', 'g'
+                        ),
+                        '_}', '}'
+                    ),
+                    '{adset_id}', '{adgroup_id}'
+                )
+        end as query
+    from links
 
 ),
 
@@ -33,7 +68,7 @@ queries as (
     select distinct
         account_id,
         query
-    from links
+    from in_one_language
     where query ~ '[{]'
 
 ),

@@ -4,7 +4,7 @@ with
 
 visits as (
 
-    select * from {{ ref('stg_yandex_metrica__visits') }}
+    select * from {{ ref('int_visits_unioned') }}
 
 ),
 
@@ -45,7 +45,7 @@ resolved as (
     from visits
     inner join touches
         on
-            {{ surrogate_key(["'visit'", 'visits.account_id', 'visits.visit_id']) }}
+            {{ visit_touchpoint_id('visits') }}
             = touches.touchpoint_id
 
 )

@@ -12,9 +12,15 @@ deals as (
 
 ),
 
-payments as (
+sale_lines as (
 
-    select * from {{ ref('int_payments') }}
+    select * from {{ ref('int_sale_lines') }}
+
+),
+
+offline_sales as (
+
+    select * from {{ ref('int_offline_sales') }}
 
 ),
 
@@ -121,191 +127,125 @@ deal_conversions as (
 
 ),
 
-paid_lines as (
+sellers as (
 
     select
         account_id,
         deal_id,
-        payment_id as line_id,
-        paid_at as line_at,
-        paid_date as line_date,
-        amount as line_amount
-    from payments
-    where deal_id is not null and amount <> 0
+        cast(null as text) as sale_id,
+        person_id,
+        lead_id,
+        converting_touchpoint_id,
+        lead_created_at,
+        created_at as deal_created_at,
+        lead_date,
+        margin_amount,
+        amount
+    from deals_with_lead
 
-),
+    union all
 
-deals_with_payments as (
-
-    select distinct
+    -- sold at the counter, without a deal
+    select
         account_id,
-        deal_id
-    from paid_lines
-
-),
-
--- where no payments are loaded, a sale is a deal that was won with money in it
-won_lines as (
-
-    select
-        deals.account_id,
-        deals.deal_id,
-        '' as line_id,
-        deals.closed_at as line_at,
-        deals.closed_date as line_date,
-        deals.amount as line_amount
-    from deals
-    left join deals_with_payments
-        on
-            deals.account_id = deals_with_payments.account_id
-            and deals.deal_id = deals_with_payments.deal_id
-    where
-        deals.semantic = 'won'
-        and deals.amount > 0
-        and deals_with_payments.deal_id is null
-
-),
-
-refund_lines as (
-
-    select
-        deals.account_id,
-        deals.deal_id,
-        'refund' as line_id,
-        coalesce(
-            cast(deals.refund_date as timestamp)
-            at time zone '{{ var("reporting_time_zone") }}',
-            deals.closed_at
-        ) as line_at,
-        coalesce(deals.refund_date, deals.closed_date) as line_date,
-        -deals.refund_amount as line_amount
-    from deals
-    inner join won_lines
-        on
-            deals.account_id = won_lines.account_id
-            and deals.deal_id = won_lines.deal_id
-    where deals.refund_amount > 0
+        cast(null as text) as deal_id,
+        sale_id,
+        person_id,
+        cast(null as text) as lead_id,
+        cast(null as text) as converting_touchpoint_id,
+        cast(null as timestamptz) as lead_created_at,
+        cast(null as timestamptz) as deal_created_at,
+        sale_date as lead_date,
+        margin_amount,
+        amount
+    from offline_sales
 
 ),
 
 money_lines as (
 
-    select * from paid_lines
-    union all
-    select * from won_lines
-    union all
-    select * from refund_lines
-
-),
-
--- the first money in makes the sale; later money and money back take its credits
-numbered_lines as (
-
     select
-        money_lines.*,
-        row_number() over in_order as line_number,
-        first_value(line_at) over in_order as sold_at,
-        first_value(line_date) over in_order as sold_date,
-        sum(line_amount) filter (where line_amount > 0) over whole_deal as paid_amount,
-        sum(line_amount) over so_far as balance_amount
-    from money_lines
-    window
-        in_order as (
-            partition by account_id, deal_id
-            order by line_amount <= 0, line_at, line_id
-        ),
-        whole_deal as (partition by account_id, deal_id),
-        so_far as (partition by account_id, deal_id order by line_at, line_id)
+        sale_lines.*,
+        sellers.person_id,
+        sellers.lead_id,
+        sellers.converting_touchpoint_id,
+        sellers.lead_created_at,
+        sellers.deal_created_at,
+        sellers.lead_date,
+        sellers.margin_amount,
+        sellers.amount,
+        -- of a deal the deal's id, at the counter a word and the sale's
+        concat_ws(
+            '|',
+            sale_lines.account_id,
+            coalesce(sale_lines.deal_id, 'counter|' || sale_lines.sale_id)
+        ) as sale_key
+    from sale_lines
+    inner join sellers
+        on
+            sale_lines.account_id = sellers.account_id
+            and sale_lines.deal_id is not distinct from sellers.deal_id
+            and sale_lines.sale_id is not distinct from sellers.sale_id
 
 ),
 
 sales as (
 
     select
-        account_id,
-        deal_id,
+        sale_key,
         row_number() over (
-            partition by
-                coalesce(person_id, 'deal|' || account_id || '|' || deal_id)
-            order by sold_at, account_id, deal_id
+            partition by coalesce(person_id, sale_key) order by sold_at, sale_key
         ) as sale_number
-    from (
-        select
-            numbered_lines.account_id,
-            numbered_lines.deal_id,
-            numbered_lines.sold_at,
-            deals.person_id
-        from numbered_lines
-        inner join deals
-            on
-                numbered_lines.account_id = deals.account_id
-                and numbered_lines.deal_id = deals.deal_id
-        where numbered_lines.line_number = 1 and numbered_lines.line_amount > 0
-    ) as first_lines
+    from money_lines
+    where line_kind = 'sale'
 
 ),
 
 money_conversions as (
 
     select
+        concat_ws(
+            '|',
+            money_lines.line_kind,
+            money_lines.sale_key,
+            case
+                when money_lines.line_kind <> 'sale'
+                    then nullif(money_lines.line_id, 'refund')
+            end
+        ) as conversion_id,
         case
-            when numbered_lines.line_amount < 0
-                then concat_ws(
-                    '|', 'refund', deals.account_id, deals.deal_id,
-                    nullif(numbered_lines.line_id, 'refund')
-                )
-            when numbered_lines.line_number > 1
-                then concat_ws(
-                    '|', 'payment', deals.account_id, deals.deal_id,
-                    numbered_lines.line_id
-                )
-            else 'sale|' || deals.account_id || '|' || deals.deal_id
-        end as conversion_id,
-        case
-            when numbered_lines.line_amount < 0 then 'refund'
-            when numbered_lines.line_number > 1 then 'payment'
+            when money_lines.line_kind <> 'sale' then money_lines.line_kind
             when sales.sale_number = 1 then 'sale'
             else 'repeat_sale'
         end as conversion_kind,
         case when sales.sale_number = 1 then 'sale' else 'repeat_sale' end
             as credited_as,
-        deals.account_id,
-        deals.person_id,
-        deals.lead_id,
-        deals.deal_id,
-        deals.converting_touchpoint_id,
-        deals.lead_created_at,
-        deals.created_at as deal_created_at,
-        numbered_lines.sold_at as attributed_at,
-        numbered_lines.sold_date as attributed_date,
-        numbered_lines.line_at as converted_at,
-        numbered_lines.line_date as converted_date,
-        deals.lead_date,
+        money_lines.account_id,
+        money_lines.person_id,
+        money_lines.lead_id,
+        money_lines.deal_id,
+        money_lines.converting_touchpoint_id,
+        money_lines.lead_created_at,
+        money_lines.deal_created_at,
+        money_lines.sold_at as attributed_at,
+        money_lines.sold_date as attributed_date,
+        money_lines.line_at as converted_at,
+        money_lines.line_date as converted_date,
+        money_lines.lead_date,
         true as is_valid,
         false as is_spam,
         false as is_duplicate,
-        numbered_lines.line_number = 1 and sales.sale_number = 1 as is_new_customer,
-        numbered_lines.line_amount < 0
-        and numbered_lines.balance_amount <= 0 as is_full_refund,
-        cast(numbered_lines.line_amount as numeric(18, 2)) as revenue_amount,
+        money_lines.line_kind = 'sale' and sales.sale_number = 1 as is_new_customer,
+        money_lines.is_full_refund,
+        money_lines.line_amount as revenue_amount,
         -- goods come back with a refund, so its margin is taken back in proportion
         cast(
-            deals.margin_amount * numbered_lines.line_amount
-            / case
-                when deals.amount > 0 then deals.amount
-                else numbered_lines.paid_amount
-            end
+            money_lines.margin_amount * money_lines.line_amount
+            / coalesce(nullif(money_lines.amount, 0), money_lines.paid_amount)
             as numeric(18, 2)
         ) as margin_amount
-    from numbered_lines
-    inner join deals_with_lead as deals
-        on
-            numbered_lines.account_id = deals.account_id
-            and numbered_lines.deal_id = deals.deal_id
-    inner join sales
-        on
-            numbered_lines.account_id = sales.account_id
-            and numbered_lines.deal_id = sales.deal_id
+    from money_lines
+    inner join sales on money_lines.sale_key = sales.sale_key
 
 ),
 
