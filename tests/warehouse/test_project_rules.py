@@ -29,10 +29,12 @@ PREFIXES = {
 PLAIN_NAMES = {
     "identity": {"identity_edges", "quarantined_identifiers"},
     "marts": {
+        "accuracy",
         "build_info",
         "data_freshness",
         "deal_journal",
         "funnel",
+        "identity_evidence",
         "performance_daily",
         "profit_bridge",
         "reconciliation",
