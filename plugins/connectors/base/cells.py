@@ -23,7 +23,7 @@ YEARS = range(2000, 2101)
 # Day 0 of spreadsheets; right from 1 March 1900 on.
 # https://developers.google.com/sheets/api/reference/rest/v4/DateTimeRenderOption
 _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - a local time
-_SERIALS = (Decimal(36526), Decimal(73416))  # 2000-01-01, 2101-01-01
+_SERIALS = (36526, 73416)  # 2000-01-01, 2101-01-01
 
 _SPACES = re.compile(r"[\s\u00a0\u2000-\u200b\u202f\u205f\u3000\ufeff]+")
 _NOT_LETTERS = re.compile(r"[\W_]+")
@@ -85,13 +85,18 @@ def text(cell: Cell) -> str | None:
     if is_blank(cell):
         return None
     if isinstance(cell, str):
-        cell = unicodedata.normalize("NFC", cell).replace("\u00a0", " ").strip()
-        if cell[:1] == "#" and _ERRORS.fullmatch(cell):
-            raise CellError("holds a formula's error")
-        return str(cell)
+        return _text(cell)
     if isinstance(cell, bool):
         return "да" if cell else "нет"
     return shown(cell)
+
+
+@lru_cache(4096)
+def _text(cell: str) -> str:
+    cell = unicodedata.normalize("NFC", cell).replace("\u00a0", " ").strip()
+    if cell[:1] == "#" and _ERRORS.fullmatch(cell):
+        raise CellError("holds a formula's error")
+    return cell
 
 
 def identifier(cell: Cell) -> str | None:
@@ -136,7 +141,7 @@ def _local(cell: Cell) -> datetime | None:
     elif isinstance(cell, bool | time):
         raise CellError("is no date")
     elif isinstance(cell, int | float):
-        at = _of_serial(Decimal(repr(cell)))
+        at = _of_serial(cell)
     else:
         at = _of_text(str(cell))
     if at.year not in YEARS:
@@ -144,7 +149,7 @@ def _local(cell: Cell) -> datetime | None:
     return at
 
 
-def _of_serial(serial: Decimal) -> datetime:
+def _of_serial(serial: float) -> datetime:
     """A day number of a spreadsheet, its fraction the time of the day."""
     if not _SERIALS[0] <= serial < _SERIALS[1]:
         raise CellError("is a number that is no date of this century")
@@ -159,7 +164,7 @@ def _of_text(typed: str) -> datetime:
     match = _DAY.fullmatch(typed)
     if match is None:
         try:
-            return _of_serial(Decimal(typed.replace(",", ".")))
+            return _of_serial(float(Decimal(typed.replace(",", "."))))
         except InvalidOperation:
             raise CellError("is no date; write it as 31.12.2026") from None
     parts = match.groupdict()

@@ -159,7 +159,9 @@ class Table:
                 cell = above.get(column.name) if cells.is_blank(cell) else cell
                 above[column.name] = cell
             try:
-                value = _READERS[column.kind](cell, self.zone)
+                value = None
+                if cell is not None and cell != "":
+                    value = _READERS[column.kind](cell, self.zone)
                 if value is None and column.required:
                     raise CellError("is empty")
             except CellError as error:
