@@ -19,6 +19,7 @@ from connectors.base.sources import load_sources
 from pipeline import builds
 from pipeline.errors import PipelineError
 from pipeline.log import say, table
+from pipeline.seeds import check_seeds
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def build_station(
 ) -> list[NodeRun]:
     """Run one station for the build of this run and return what every node did.
 
-    Raises PipelineError when dbt fails, when a node fails, or when a node that should
+    Raises PipelineError when a seed is wrong, when dbt fails, when a node fails, or when a node that should
     have run is missing from the results.
     """
     if name not in STATIONS:
@@ -90,6 +91,8 @@ def build_station(
         )
     station = STATIONS[name]
     first = next(iter(STATIONS))
+    if name == first:
+        check_seeds(home() / "dbt_project" / "seeds")
     build = builds.begin_build(run_id) if name == first else builds.build_of(run_id)
     if build.state != "building":
         raise PipelineError(

@@ -255,15 +255,15 @@ class Line:
         }
         with self.connection.transaction():
             for table in tables:
-                name = sql.Identifier(*table.split("."))
-                self.connection.execute(sql.SQL("truncate {}").format(name))
+                relation = sql.Identifier(*table.split("."))
+                self.connection.execute(sql.SQL("truncate {}").format(relation))
                 # the order in which rows lie must not matter
                 listed = rows[table]
                 random.Random(self.builds).shuffle(listed)
                 for row in listed:
                     self.connection.execute(
                         sql.SQL("insert into {} ({}) values ({})").format(
-                            name,
+                            relation,
                             sql.SQL(", ").join(map(sql.Identifier, row)),
                             sql.SQL(", ").join(sql.Placeholder() * len(row)),
                         ),
@@ -515,7 +515,7 @@ def share_a_phone(made: Company) -> set[str]:
 
 
 def stop_sharing(made: Company) -> set[str]:
-    changed = set()
+    changed: set[str] = set()
     for name, touch in made.touches.items():
         changed |= touch.sharers
         made.touches[name] = replace(touch, sharers=frozenset())
