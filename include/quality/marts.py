@@ -377,7 +377,8 @@ CHECKS = [
                 and date_basis = 'by_click'
                 and date >= %(date_from)s and date < %(date_to)s
             group by platform, account_id
-            having sum(cost_amount) > 0
+            -- radio and leaflets have no clicks, and nobody counts their visits
+            having sum(cost_amount) > 0 and sum(clicks) > 0
         """,
         may_be_empty=True,
     ),
