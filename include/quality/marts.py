@@ -291,8 +291,9 @@ CHECKS = [
                 compared.difference as value
             from compared
             where
+                -- what people write down they may write down late
                 compared.cost_date < %(as_of)s::date - (
-                    select coalesce(max(expected_streams.restate_days), 0)
+                    select nullif(max(expected_streams.restate_days), 0)
                     from expected_streams
                     where
                         expected_streams.source = compared.platform
