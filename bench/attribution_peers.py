@@ -12,7 +12,7 @@ def main() -> None:
     """Both packages on the file's paths; one line of JSON."""
     import pandas
     from ChannelAttribution import markov_model
-    from marketing_attribution_models import MAM
+    from mam import MAM
 
     paths = json.load(open(sys.argv[1]))  # noqa: PTH123, SIM115
     found = {}
@@ -23,7 +23,7 @@ def main() -> None:
     started = time.process_time()
     result = markov_model(
         frame[["path", "conversions", "nulls"]], "path", "conversions",
-        var_null="nulls", flg_adv=False, verbose=False,
+        var_null="nulls", verbose=False,
     )  # fmt: skip
     found["ChannelAttribution 2.2.5"] = {
         "markov": time.process_time() - started,
@@ -31,23 +31,27 @@ def main() -> None:
             zip(result["channel_name"], result["total_conversions"], strict=True)
         ),
     }
+    frame["times"] = 1
     started = time.process_time()
     mam = MAM(
-        frame, channels_colname="path", journey_with_conv_colname="converted",
-        group_channels=False, path_separator=" > ",
+        frame[["path", "converted", "times"]], format_type="grouped_journey",
+        channels_colname="path", journey_with_conv_colname="converted",
+        occurrences_colname="times", path_separator=" > ",
     )  # fmt: skip
     loaded = time.process_time() - started
     started = time.process_time()
-    result = mam.attribution_markov()
+    credit = mam.run_markov().to_pandas()
     took = time.process_time() - started + loaded
     started = time.process_time()
-    mam.attribution_shapley(size=4)
-    credit = result[1]
+    mam.run_shapley(max_size=4)
     names = credit.columns
     found["DP6 2.1.1"] = {
         "markov": took,
         "shapley": time.process_time() - started + loaded,
-        "credit": dict(zip(credit[names[0]], credit[names[-1]], strict=True)),
+        "credit": {
+            str(name): float(value)
+            for name, value in zip(credit[names[0]], credit[names[-1]], strict=True)
+        },
     }
     print(json.dumps(found))
 

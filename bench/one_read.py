@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from bench.connectors import account_of, connector, streams, window_of
+from bench.replay import WARM
 from connectors.base.batch import JsonBatch
 from connectors.base.landing import land
 
@@ -77,8 +78,10 @@ def measure(
     account = account_of(source)
 
     def reader() -> Iterable[Batch]:
-        # made beforehand: an account's streams share one connector
-        return connector(source, base_url).pages(stream, window, None)
+        made = connector(source, base_url)
+        # an account's streams share a connector and its connection: both are there
+        made.client._session.get(f"{base_url}{WARM}").close()
+        return made.pages(stream, window, None)
 
     whole: list[float] = []
     alone: list[float] = []

@@ -133,6 +133,24 @@ def estimate_intervals(run: Run) -> None:
     runs.run_step("estimate_intervals", run)
 
 
+@app.command()
+def why(
+    person: Annotated[
+        str, typer.Argument(help="a person_id, or any identifier: kind:identifier")
+    ],
+    start: Annotated[
+        str | None, typer.Option("--from", help="identifier to begin at")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="identifier to come to")
+    ] = None,
+) -> None:
+    """What makes a person one person: the shortest chain of evidence."""
+    from pipeline.why import why as step
+
+    typer.echo(step(person, start, end))
+
+
 @app.command("check-marts")
 def check_marts(run: Run) -> None:
     """Judge what a run would show; exit code 1 when a critical check fails."""

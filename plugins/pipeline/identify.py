@@ -166,7 +166,7 @@ def build(connection: psycopg.Connection[Any], *, index: bool = True) -> Counts:
     counts = Counts(is_full=True, nodes_read=len(ids), edges_read=edges)
     sizes = np.bincount(labels, minlength=count)
     counts.large = chosen[sizes > LARGE_PERSON].tolist()
-    old_ids, old_persons = _columns(
+    old_ids, old_persons = columns(
         connection,
         "identity.node_persons",
         ("int8send(node_id)", "int8send(person_node)"),
@@ -191,7 +191,7 @@ def _graph(
     """
     for seed in range(5):
         kind_id = f"hashtextextended({{0}}, hashtextextended({{1}}, {seed}))"
-        ids, first_seen, hashes = _columns(
+        ids, first_seen, hashes = columns(
             connection,
             "identity.int_identifiers",
             (
@@ -207,7 +207,7 @@ def _graph(
             continue
         left, right = (
             lookup.positions(side)
-            for side in _columns(
+            for side in columns(
                 connection,
                 "identity.identity_edges",
                 (
@@ -254,7 +254,7 @@ def _unknown(connection: psycopg.Connection[Any]) -> str:
     )
 
 
-def _columns(
+def columns(
     connection: psycopg.Connection[Any],
     table: LiteralString,
     expressions: tuple[str, ...],

@@ -29,13 +29,20 @@ PREFIXES = {
 PLAIN_NAMES = {
     "identity": {"identity_edges", "quarantined_identifiers"},
     "marts": {
+        "accuracy",
         "build_info",
+        "channel_confidence",
+        "cost_matching",
         "data_freshness",
         "deal_journal",
+        "deal_touches",
         "funnel",
+        "identity_evidence",
+        "markov_channels",
         "performance_daily",
         "profit_bridge",
         "reconciliation",
+        "unranked_sources",
     },
 }
 # staging that turns staged rows once more, for everybody who needs them so
@@ -62,7 +69,7 @@ PAST_THE_STATIONS = {
     ("reconciliation", "stg_yandex_direct__campaign_performance"),
 }
 # made by Python steps, typed and keyed: there is nothing to stage
-OWN_SOURCES = {"identity", "ops"}
+OWN_SOURCES = {"attribution", "identity", "ops"}
 # grouped by its key, the union of it is tested, its rows' keys are tested,
 # its rows are int_attribution_credits'
 WITHOUT_KEY = {

@@ -1,5 +1,5 @@
--- How likely it is that a call came from the browser that its number was shown to. The
--- sources keep no log of who was shown which number when: visits that were open then and
+-- How likely it is that a call came from the browser that its number was shown to. No
+-- source keeps a log of who was shown which number when: visits that were open then and
 -- the size of the pool tell how many others may have held it.
 {{ config(
     tags=['identifiers'],

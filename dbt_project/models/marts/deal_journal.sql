@@ -220,11 +220,7 @@ paths as (
 
 reasons as (
 
-    select
-        conversion_id,
-        attribution_reason
-    from credits
-    where attribution_reason is not null
+    select * from {{ ref('int_unattributed_conversions') }}
 
 ),
 

@@ -148,6 +148,16 @@ create table if not exists identity.large_persons (
     primary key (person_node, position)
 );
 
+-- What was measured where the truth is known, for the mart `accuracy`.
+create table if not exists identity.measured_accuracy (
+    subject text not null,
+    metric text not null,
+    value numeric,
+    details text,
+    measured_at timestamptz not null default clock_timestamp(),
+    primary key (subject, metric)
+);
+
 create or replace function identity.note_changed_nodes() returns trigger
 language plpgsql
 as $$

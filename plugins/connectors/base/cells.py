@@ -8,6 +8,7 @@ import re
 import unicodedata
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _ERRORS = re.compile(
 )
 _NOTHING = {"", "-", "–", "—", "−", "--"}
 _ROUBLE = re.compile(r"(?:₽|руб(?:лей|ля|ль)?\.?|р\.?|rub|rur)$", re.IGNORECASE)
+_PLAIN_MONEY = re.compile(r"[0-9]{1,11}(?:[.,][0-9]{1,2})?")
+_DIGITS = re.compile(r"[0-9.,]*[0-9][0-9.,]*")
+_MARK = re.compile("[.,]")
 _MANTISSA = re.compile(r"[+]?\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _BETWEEN_PHONES = re.compile(r"[,;/|\n]+")
 _DAY = re.compile(
@@ -51,13 +55,18 @@ class CellError(ValueError):
 
 def is_blank(cell: Cell) -> bool:
     """Is there nothing in the cell but spaces?"""
-    return cell is None or (isinstance(cell, str) and not _SPACES.sub("", cell))
+    if not isinstance(cell, str):
+        return cell is None
+    return not (cell and cell[0].isalnum()) and not _SPACES.sub("", cell)
 
 
 def folded(cell: Cell) -> str:
     """A text for comparing: case, ё, spaces and punctuation make no difference."""
-    if not isinstance(cell, str):
-        return ""
+    return _folded(cell) if isinstance(cell, str) else ""
+
+
+@lru_cache(4096)
+def _folded(cell: str) -> str:
     text = unicodedata.normalize("NFKC", cell).lower().replace("ё", "е")
     return _NOT_LETTERS.sub(" ", text).strip()
 
@@ -77,7 +86,7 @@ def text(cell: Cell) -> str | None:
         return None
     if isinstance(cell, str):
         cell = unicodedata.normalize("NFC", cell).replace("\u00a0", " ").strip()
-        if _ERRORS.fullmatch(cell):
+        if cell[:1] == "#" and _ERRORS.fullmatch(cell):
             raise CellError("holds a formula's error")
         return str(cell)
     if isinstance(cell, bool):
@@ -129,7 +138,7 @@ def _local(cell: Cell) -> datetime | None:
     elif isinstance(cell, int | float):
         at = _of_serial(Decimal(repr(cell)))
     else:
-        at = _of_text(_SPACES.sub(" ", str(cell)).strip())
+        at = _of_text(str(cell))
     if at.year not in YEARS:
         raise CellError(f"is of the year {at.year}")
     return at
@@ -142,7 +151,9 @@ def _of_serial(serial: Decimal) -> datetime:
     return _FIRST_DAY + timedelta(seconds=round(serial * 86400))
 
 
+@lru_cache(4096)
 def _of_text(typed: str) -> datetime:
+    typed = _SPACES.sub(" ", typed).strip()
     if _ERRORS.fullmatch(typed):
         raise CellError("holds a formula's error")
     match = _DAY.fullmatch(typed)
@@ -178,25 +189,28 @@ def money(cell: Cell) -> str | None:
         raise CellError("is no amount")
     if not isinstance(cell, str):
         return _rounded(Decimal(str(cell)))
+    if _PLAIN_MONEY.fullmatch(cell):
+        whole, _, rest = cell.replace(",", ".").partition(".")
+        return f"{int(whole)}.{rest:0<2}"
     typed = _SPACES.sub("", unicodedata.normalize("NFKC", cell)).replace("'", "")
     if typed in _NOTHING:
         return None
     if _ERRORS.fullmatch(typed):
         raise CellError("holds a formula's error")
     typed = _ROUBLE.sub("", typed).replace("−", "-").replace("–", "-")
-    if match := re.fullmatch(r"\((.+)\)", typed):
-        typed = "-" + match[1]
+    if typed[:1] == "(" and typed[-1:] == ")":
+        typed = "-" + typed[1:-1]
     sign = "-" if typed.startswith("-") else ""
     digits = typed.lstrip("+-")
-    if not re.fullmatch(r"[\d.,]*\d[\d.,]*", digits) or not digits.isascii():
+    if not _DIGITS.fullmatch(digits):
         raise CellError("is no amount; write it as 1234,50")
     return _rounded(Decimal(sign + _point(digits)))
 
 
 def _point(digits: str) -> str:
     """Digits with at most a decimal point: which of `.` and `,` is it?"""
-    groups = re.split(r"[.,]", digits)
-    marks = re.findall(r"[.,]", digits)
+    groups = _MARK.split(digits)
+    marks = _MARK.findall(digits)
     if not marks:
         return digits
     if len(marks) == 1:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.base import cells
@@ -50,7 +51,12 @@ class Column:
     @property
     def titles(self) -> tuple[str, ...]:
         """All its titles, folded: case, ё and punctuation make no difference."""
-        return tuple(folded(each) for each in (self.title, *self.aliases))
+        return _folded_titles(self.title, self.aliases)
+
+
+@cache
+def _folded_titles(title: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(folded(each) for each in (title, *aliases))
 
 
 class HeaderError(ValueError):
@@ -197,8 +203,10 @@ def find_header(
 
     Raises HeaderError, which names what is missing or there twice.
     """
-    best: tuple[int, int, Header, dict[str, str]] | None = None
+    best: tuple[int, int, Header, dict[str, str], int] | None = None
     for at, (number, row) in enumerate(lines):
+        if best is not None and best[0] and at > best[4] + 1:
+            break  # below the header are data
         kinds = [(number, [[folded(cell)] for cell in row])]
         if at + 1 < len(lines):
             following, below = lines[at + 1]
@@ -209,7 +217,7 @@ def find_header(
             # the same with one line more is no better
             score = (int(not missing), len(header.places))
             if best is None or score > best[:2]:
-                best = (*score, header, twice)
+                best = (*score, header, twice, at)
                 titles = row if last == number else lines[at + 1][1]
                 _name_unknown(header, titles, row)
     if best is None or not best[1]:
@@ -219,7 +227,7 @@ def find_header(
             f"{needed} must stand above the data",
             0,
         )
-    _, _, header, twice = best
+    _, _, header, twice, _ = best
     for title in twice.values():
         raise HeaderError(
             f'column "{title}" is there twice in line {header.line}; rename one of them',
@@ -279,16 +287,16 @@ def _matched(
     line: int, names: list[list[str]], columns: tuple[Column, ...]
 ) -> tuple[Header, dict[str, str]]:
     """The places of the columns under these names, and the titles found twice."""
+    where: dict[str, list[int]] = {}
+    for at, each in enumerate(names):
+        for name in dict.fromkeys(filter(None, each)):
+            where.setdefault(name, []).append(at)
     places: dict[str, int] = {}
     twice: dict[str, str] = {}
     taken: set[int] = set()
     for column in columns:
         for title in column.titles:
-            found = [
-                at
-                for at, each in enumerate(names)
-                if title and title in each and at not in taken
-            ]
+            found = [at for at in where.get(title, ()) if at not in taken]
             if found:
                 places[column.name] = found[0]
                 taken.add(found[0])

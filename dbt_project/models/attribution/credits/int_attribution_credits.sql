@@ -20,30 +20,6 @@ paths as (
 
 ),
 
-touchpoints as not materialized (
-
-    select * from {{ ref('int_touchpoints') }}
-
-),
-
-touchpoint_persons as (
-
-    select * from {{ ref('int_touchpoint_persons') }}
-
-),
-
-identifiers as (
-
-    select * from {{ ref('int_person_identifiers') }}
-
-),
-
-edges as (
-
-    select * from {{ ref('identity_edges') }}
-
-),
-
 fitted_weights as (
 
     select * from {{ ref('int_fitted_weights') }}
@@ -82,8 +58,6 @@ weighted as (
         conversion_id,
         hashtextextended(conversion_id, 0) as conversion_hash,
         path_person_id,
-        person_id,
-        attributed_at,
         attributed_date,
         touchpoint_id,
         touch_date,
@@ -133,9 +107,7 @@ credited as (
 
     select
         conversion_id,
-        person_id,
         path_person_id,
-        attributed_at,
         attributed_date,
         touchpoint_id,
         touch_date,
@@ -161,74 +133,7 @@ credited as (
 
 ),
 
-persons_without_touch as (
-
-    select distinct person_id
-    from credited
-    where touchpoint_id is null and person_id is not null
-
-),
-
-touches_out_of_window as (
-
-    select
-        touchpoints.person_id,
-        touchpoints.touched_at
-    from touchpoints
-    inner join persons_without_touch
-        on touchpoints.person_id = persons_without_touch.person_id
-
-    union all
-
-    select
-        touchpoint_persons.person_id,
-        touchpoints.touched_at
-    from touchpoint_persons
-    inner join persons_without_touch
-        on touchpoint_persons.person_id = persons_without_touch.person_id
-    inner join touchpoints
-        on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
-    where touchpoint_persons.is_shared
-
-),
-
-persons_first_touches as (
-
-    select
-        person_id,
-        min(touched_at) as first_touched_at
-    from touches_out_of_window
-    group by person_id
-
-),
-
--- an id of the CRM alone ties nobody to a visit or a call
-persons_with_identifier as (
-
-    select distinct identifiers.person_id
-    from identifiers
-    inner join persons_without_touch
-        on identifiers.person_id = persons_without_touch.person_id
-    where identifiers.kind not in ('crm_contact', 'crm_lead', 'crm_deal')
-
-),
-
--- they left a phone or an e-mail, but one that tells nobody apart
-persons_with_quarantined as (
-
-    select distinct identifiers.person_id
-    from identifiers
-    inner join persons_without_touch
-        on identifiers.person_id = persons_without_touch.person_id
-    inner join edges
-        on
-            identifiers.kind = edges.left_kind
-            and identifiers.identifier = edges.left_id
-    where edges.why_not_joining like '% is quarantined'
-
-),
-
-with_reason as (
+labelled as (
 
     select
         credited.conversion_id,
@@ -241,37 +146,10 @@ with_reason as (
         {% for model in models %}
         cast(
             credited.{{ model.name }} as numeric(10, 9)
-        ) as {{ model.name }},
+        ) as {{ model.name }}{{ ',' if not loop.last }}
         {% endfor %}
-        case
-            when credited.touchpoint_id is not null then null
-            when
-                persons_first_touches.first_touched_at <= credited.attributed_at
-                then 'no touch in window'
-            when
-                persons_first_touches.first_touched_at > credited.attributed_at
-                then 'touches only after the conversion'
-            when
-                persons_with_identifier.person_id is null
-                and persons_with_quarantined.person_id is not null
-                then 'only quarantined identifiers'
-            when persons_with_identifier.person_id is null then 'no identifier'
-            else 'no touch of the person'
-        end as attribution_reason
     from credited
-    left join persons_first_touches
-        on
-            credited.person_id = persons_first_touches.person_id
-            and credited.touchpoint_id is null
-    left join persons_with_identifier
-        on
-            credited.person_id = persons_with_identifier.person_id
-            and credited.touchpoint_id is null
-    left join persons_with_quarantined
-        on
-            credited.person_id = persons_with_quarantined.person_id
-            and credited.touchpoint_id is null
 
 )
 
-select * from with_reason
+select * from labelled

@@ -9,6 +9,8 @@
     post_hook='analyze {{ this }}'
 ) }}
 
+{% set choices = tojson(var('attribution')) ~ tojson(var('markov_fitted_kind')) %}
+
 with
 
 conversions as (
@@ -39,7 +41,7 @@ source_ranks as (
 choices as (
 
     select
-        hashtextextended('{{ tojson(var("attribution")) | replace("'", "''") }}', 0)
+        hashtextextended('{{ choices | replace("'", "''") }}', 0)
         + coalesce(sum(hash_record_extended(source_ranks, 0)), 0) as choices_hash
     from source_ranks
 
@@ -131,7 +133,10 @@ changed as (
         {{ this_build() }} as changed_build_id
     from fingerprints
     full outer join known on fingerprints.path_person_id = known.path_person_id
-    where fingerprints.fingerprint is distinct from known.fingerprint
+    where
+        fingerprints.fingerprint is distinct from known.fingerprint
+        -- was credited by hand, outside of builds: once more by this one
+        or known.changed_build_id is null
 
 )
 
