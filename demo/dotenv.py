@@ -7,13 +7,14 @@ compose profile `demo`. An existing .env is never touched.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import sys
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+
+from simulator.connections import connections
 
 MAKERS = {
     "password": lambda: secrets.token_urlsafe(24),
@@ -45,16 +46,9 @@ def for_demo(text: str) -> str:
         "THROUGHLINE_SCHEDULE": "none",
         "THROUGHLINE_SOURCES": "/opt/throughline/simulator/sources.yml",
     }
-    prefix = "AIRFLOW_CONN_THROUGHLINE_"
-    for name in [name for name in found if name.startswith(prefix)]:
-        source = name.removeprefix(prefix).partition("__")[0].lower()
-        connection = {
-            "conn_type": "http",
-            "host": f"http://simulator:8099/{source}",
-            "login": "1",
-            "password": found["DEMO_API_TOKEN"],
-        }
-        wanted[name] = f"'{json.dumps(connection)}'"
+    token = found["DEMO_API_TOKEN"]
+    for name, connection in connections("http://simulator:8099", token).items():
+        wanted[name] = f"'{connection}'"
     lines = text.splitlines()
     for number, line in enumerate(lines):
         name = line.partition("=")[0]

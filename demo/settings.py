@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,21 +100,15 @@ class DemoSettings:
 
     def connections(self) -> dict[str, str]:
         """The Airflow connections of the demo's accounts, by environment variable."""
-        made = {}
-        for each in yaml.safe_load(SOURCES.read_text("utf-8"))["sources"]:
-            source, account = each["source"], each["account"]
-            # recorded answers of several accounts are told apart by their paths
-            more = f"/{account}" if RECORDED else ""
-            name = f"AIRFLOW_CONN_THROUGHLINE_{source}__{account}".upper()
-            made[name] = json.dumps(
-                {
-                    "conn_type": "http",
-                    "host": f"{self.url('simulator')}/{source}{more}",
-                    "login": "1",  # Bitrix24: whose webhook it is
-                    "password": self.secret["api_token"],
-                }
-            )
-        return made
+        # of the connectors alone: Airflow would be slow to import
+        from simulator.connections import connections
+
+        return connections(
+            self.url("simulator"),
+            self.secret["api_token"],
+            SOURCES,
+            by_account=bool(RECORDED),
+        )
 
     def warehouse(self) -> dict[str, str]:
         """The environment of every step that touches the warehouse."""

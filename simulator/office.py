@@ -609,6 +609,8 @@ class Office:
         ticket, share = (plan.ticket, plan.margin) if plan else (1.0, 0.34)
         amount = int(7_900_000 * ticket * math.exp(chance.gauss(0, 0.55)))
         amount = max(amount, 250_000) // 100 * 100 + chance.choice((0, 0, 37, 50, 99))
+        if self.firm.one_record:  # its CRM keeps whole roubles
+            amount = amount // 100 * 100
         estimate = int(amount * chance.uniform(0.8, 1.2)) // 100_000 * 100_000
         category = 2 if chance.random() < 0.05 else 0
         steps, contracted = self._stages(opened, closes, outcome, category)

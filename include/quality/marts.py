@@ -291,8 +291,9 @@ CHECKS = [
                 compared.difference as value
             from compared
             where
+                -- what people write down they may write down late
                 compared.cost_date < %(as_of)s::date - (
-                    select coalesce(max(expected_streams.restate_days), 0)
+                    select nullif(max(expected_streams.restate_days), 0)
                     from expected_streams
                     where
                         expected_streams.source = compared.platform
@@ -377,7 +378,8 @@ CHECKS = [
                 and date_basis = 'by_click'
                 and date >= %(date_from)s and date < %(date_to)s
             group by platform, account_id
-            having sum(cost_amount) > 0
+            -- radio and leaflets have no clicks, and nobody counts their visits
+            having sum(cost_amount) > 0 and sum(clicks) > 0
         """,
         may_be_empty=True,
     ),

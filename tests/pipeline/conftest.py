@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline import dbt_station, windows
 from pipeline.setup import LOGIN_ROLES, setup
+from simulator.connections import connections
 from simulator.face import DEMO_TOKEN
 from simulator.server import start
 from simulator.world import build_world
@@ -75,18 +75,8 @@ def company(
         patch.setenv("THROUGHLINE_HOME", str(project))
         patch.setenv("THROUGHLINE_TOKEN_KEY", "1:" + "5a" * 32)
         patch.setenv("THROUGHLINE_SOURCES", str(project / "simulator" / "sources.yml"))
-        for source in ("yandex_direct", "yandex_metrica", "calltouch", "bitrix24"):
-            patch.setenv(
-                f"AIRFLOW_CONN_THROUGHLINE_{source.upper()}__MAIN",
-                json.dumps(
-                    {
-                        "conn_type": "http",
-                        "host": f"{server.base_url}/{source}",
-                        "login": "1",
-                        "password": DEMO_TOKEN,
-                    }
-                ),
-            )
+        for name, value in connections(server.base_url, DEMO_TOKEN).items():
+            patch.setenv(name, value)
         patch.setattr(windows, "utc_now", lambda: server.options.now)
         scratch = tmp_path_factory.mktemp("dbt")
         patch.setattr(dbt_station, "scratch", lambda: scratch)
