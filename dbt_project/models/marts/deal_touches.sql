@@ -157,7 +157,8 @@ explained as (
                 {% if model.touch is defined %}
                 when touches_of_deals.{{ model.name }} = 0
                     then
-                        'touch ' || touches_of_deals.{{ model.touch }}::text
+                        'touch ' || {{ model.touch if model.touch == '1'
+                            else 'touches_of_deals.' ~ model.touch }}::text
                         || ' takes all'
                 {% endif %}
                 else {{ (model.why or 'null::text') | replace('source_rank', 'rank_of_source') }}
