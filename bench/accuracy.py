@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 END = date(2026, 6, 1)
 STEPS = runs.STEPS[: runs.STEPS.index("build_credits") + 1]
-# a firm of the group, and the account of its CRM
-FIRMS = {"msk": "main", "spb": "spb"}
+# a firm of the group, and the account of its CRM; the chains of the Markov model are
+# fitted on the whole group, so it is judged there alone
+FIRMS = {"msk": "main", "spb": "spb", "kazan": "kazan"}
+GROUP = "group"
 NOT_ATTRIBUTED = "(not attributed)"
 
 Shares = dict[str, float]  # by channel; they add up to 1
@@ -136,8 +138,11 @@ def run_line(world: World, days: int) -> None:
             windows.utc_now = clock
 
 
-def credited(address: str, account: str) -> tuple[dict[str, Shares], int]:
-    """Each model's shares of a CRM account's sales by channel, and the sales."""
+def credited(address: str, account: str | None) -> tuple[dict[str, Shares], int]:
+    """Each model's shares of a CRM account's sales by channel, and the sales.
+
+    Without an account of all, and of the Markov model, too.
+    """
     with psycopg.connect(address) as connection:
         rows = connection.execute(
             """
@@ -151,7 +156,7 @@ def credited(address: str, account: str) -> tuple[dict[str, Shares], int]:
                 join attribution.int_conversions as conversions using (conversion_id)
                 left join touchpoints.int_touchpoints as touchpoints
                     using (touchpoint_id)
-                where conversions.account_id = %(account)s
+                where coalesce(conversions.account_id = %(account)s, true)
                     and conversions.conversion_kind in ('sale', 'repeat_sale')
             ),
             -- the Markov model itself shares out totals, not single sales
@@ -190,12 +195,14 @@ def credited(address: str, account: str) -> tuple[dict[str, Shares], int]:
             {"account": account},
         ).fetchall()
         (sales,) = connection.execute(
-            "select count(*) from attribution.int_conversions where account_id = %s "
-            "and conversion_kind in ('sale', 'repeat_sale')",
+            "select count(*) from attribution.int_conversions "
+            "where coalesce(account_id = %s, true) and conversion_kind in ('sale', 'repeat_sale')",
             (account,),
         ).fetchone() or (0,)
     sums: dict[str, Shares] = {}
     for model, channel, credit in rows:
+        if account and model == "markov":
+            continue
         sums.setdefault(model, {})[channel] = float(credit)
     return {model: shares_of(each) for model, each in sums.items()}, sales
 
@@ -219,10 +226,14 @@ def judge(
 ) -> list[tuple[str, str, float, str]]:
     """Subject, metric, figure and details of each firm and model, the best first."""
     found = []
-    for firm, account in FIRMS.items():
-        effects = truth.channel_effects(world.branch(firm))
-        true = shares_of({each.channel: max(each.sales, 0.0) for each in effects})
-        models, sales = credited(address, account)
+    effects_of = {firm: truth.channel_effects(world.branch(firm)) for firm in FIRMS}
+    effects_of[GROUP] = [each for found in effects_of.values() for each in found]
+    for firm, effects in effects_of.items():
+        sums: Shares = {}
+        for each in effects:
+            sums[each.channel] = sums.get(each.channel, 0.0) + max(each.sales, 0.0)
+        true = shares_of(sums)
+        models, sales = credited(address, FIRMS.get(firm))
         for model, shares in models.items():
             details = {
                 "sales": sales,
@@ -274,5 +285,8 @@ def as_table(rows: list[tuple[str, str, float, str]]) -> Table:
             )
         cells.setdefault(model, {})[column] = value
     for model, found in cells.items():
-        table.add_row(model, *(f"{found[column]:.3f}" for column in columns))
+        table.add_row(
+            model,
+            *(f"{found[column]:.3f}" if column in found else "-" for column in columns),
+        )
     return table

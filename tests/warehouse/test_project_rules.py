@@ -33,6 +33,7 @@ PLAIN_NAMES = {
         "build_info",
         "channel_confidence",
         "cost_matching",
+        "customer_value",
         "data_freshness",
         "deal_journal",
         "deal_touches",
