@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from connectors.yandex_direct import (
     COST_KEY,
     KEYWORD_PERFORMANCE,
     KEYWORDS,
+    PLACEMENTS,
+    SEARCH_QUERIES,
     lists,
     reports,
 )
@@ -37,7 +40,8 @@ from tests.connectors.bench import END
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.connectors.bench import Bench, OnBench
+    from simulator.face import Request
+    from tests.connectors.bench import Ask, Bench, OnBench, Warehouse
 
 
 ZONE = "Europe/Moscow"
@@ -83,6 +87,81 @@ def test_costs_by_day_equal_the_company_to_the_kopeck(on_bench: OnBench) -> None
         for name in figures:
             assert sum(int(row[name]) for row in rows) == figures[name]
     assert sum(truth.values()) > 0
+
+
+def test_sites_add_up_to_the_costs_of_the_network_by_ad_and_day(
+    on_bench: OnBench,
+) -> None:
+    bench = on_bench(SOURCE)
+    rows = bench.read(PLACEMENTS, bench.whole())
+    (order,) = {json.dumps(each) for each in orders(bench)}
+    criteria = json.loads(order)["SelectionCriteria"]
+    assert [each["Values"] for each in criteria["Filter"]] == [["AD_NETWORK"]]
+    assert {row["AdNetworkType"] for row in rows} == {"AD_NETWORK"}
+    assert len({row["Placement"] for row in rows}) > 5
+    truth: Counter[tuple[str, ...]] = Counter()
+    for cost in bench.world.ad_costs_as_of(END):
+        if cost.network == "AD_NETWORK":
+            ids = (cost.campaign_id, cost.ad_group_id, cost.ad_id)
+            key = (str(cost.date), *("--" if i is None else str(i) for i in ids))
+            truth[key] += cost.cost_kopecks
+    read: Counter[tuple[str, ...]] = Counter()
+    for row in rows:
+        key = (row["Date"], row["CampaignId"], row["AdGroupId"], row["AdId"])
+        read[key] += round(Decimal(row["Cost"]) * 100)
+    assert read == truth and sum(truth.values()) > 0
+
+
+def test_queries_are_those_behind_the_keywords_and_are_made_offline(
+    on_bench: OnBench,
+) -> None:
+    bench = on_bench(SOURCE)
+    rows = bench.read(SEARCH_QUERIES, bench.whole())
+    assert statuses(bench) == [201, 202, 200]
+    first = orders(bench)[0]
+    assert first["ReportType"] == "SEARCH_QUERY_PERFORMANCE_REPORT"
+    # the report knows neither; asked for them it would be refused
+    assert not {"Device", "AdNetworkType"} & {*first["FieldNames"]}
+    known = bench.world.as_of(bench.world.now).search_terms(SOURCE)
+    cost = sum(round(Decimal(row["Cost"]) * 100) for row in rows)
+    assert cost == sum(each.cost_kopecks for each in known if each.date < END) > 0
+    assert {row["Query"] for row in rows} == {each.query for each in known}
+    keywords: Counter[str] = Counter()
+    for row in bench.read(KEYWORD_PERFORMANCE, bench.whole()):
+        keywords[row["CriterionId"]] += round(Decimal(row["Cost"]) * 100)
+    queries: Counter[str] = Counter()
+    for row in rows:
+        queries[row["CriterionId"]] += round(Decimal(row["Cost"]) * 100)
+    assert all(queries[key] <= keywords[key] for key in queries)
+
+
+def test_a_phone_that_somebody_typed_as_a_query_is_a_token(
+    on_bench: OnBench, warehouse: Warehouse
+) -> None:
+    bench = on_bench(SOURCE)
+    typed = "окна +7 900 000-12-34 отзывы"
+
+    def ask(request: Request, answer: Ask) -> Response:
+        given = answer(request)
+        known = bench.world.search_terms(SOURCE)[0].query
+        cell, other = f"\t{known}\n".encode(), f"\t{typed}\n".encode()
+        return replace(given, body=given.body.replace(cell, other))
+
+    bench.face.strike_all(ask)
+    account = warehouse.account(bench)
+    warehouse.land(bench, SEARCH_QUERIES, account, bench.whole())
+    text = warehouse.everything("raw", "ops")
+    assert "000-12-34" not in text and "окна ph1_" in text
+
+
+def test_an_endless_queue_is_asked_ever_more_seldom(on_bench: OnBench) -> None:
+    bench = on_bench(SOURCE)
+    queued = Response(201, {"retryIn": "0"}, b"")
+    bench.face.strike_all(lambda request, ask: queued)
+    with pytest.raises(RetriableError, match="not ready"):
+        bench.read(SEARCH_QUERIES)
+    assert bench.requests < 500
+    assert bench.slept[:3] == [0.1, 0.2, 0.4]
 
 
 def test_a_long_report_is_queued_and_asked_for_by_the_same_order(
@@ -459,6 +538,12 @@ def test_rows_in_are_rows_out_however_they_are_cut(
     assert reports.records(KEYWORD_PERFORMANCE, body) == found
     read = reports.summarise(KEYWORD_PERFORMANCE, blocks)
     assert read == reports.Summary(len(rows), len(rows) if summary else None)
+    # what the first pass found spares the second some work, and changes nothing
+    for ending in (b"\n", b"\r\n", *([b"\n\n"] if header and not title else [])):
+        ended = [body.replace(b"\n", ending)]
+        known = reports.summarise(KEYWORD_PERFORMANCE, ended)
+        again = reports.batches(KEYWORD_PERFORMANCE, ended, known)
+        assert [record for batch in again for record in batch.records()] == found
 
 
 @settings(max_examples=200, deadline=None)

@@ -21,7 +21,7 @@ from connectors.base.errors import (
     RetriableError,
 )
 from connectors.base.stream import Window
-from connectors.yandex_metrica import VISITS, logs
+from connectors.yandex_metrica import GOALS, HITS, VISITS, logs
 from connectors.yandex_metrica.simulator import COLUMNS, array, escape
 from simulator.face import Response, json_response
 from simulator.world import moscow_day
@@ -105,6 +105,63 @@ def test_visits_equal_the_company_by_day_and_id(on_bench: OnBench) -> None:
         )
     # UTC+3 whatever the name says
     assert all(row["ym:s:dateTimeUTC"] == row["ym:s:dateTime"] for row in rows)
+
+
+def test_hits_equal_the_company_and_belong_to_visits(on_bench: OnBench) -> None:
+    bench = on_bench(SOURCE)
+    rows = bench.read(HITS, bench.whole())
+    known = bench.world.as_of(bench.world.now).hits()
+    truth = {str(hit.hit_id): hit for hit in known if moscow_day(hit.at) < END}
+    assert {row["ym:pv:watchID"] for row in rows} == set(truth)
+    assert len(rows) == len(truth) > 1000
+    for row in rows:
+        hit = truth[row["ym:pv:watchID"]]
+        assert row["ym:pv:clientID"] == hit.client_id
+        assert row["ym:pv:URL"] == hit.url
+        assert row["ym:pv:isPageView"] == str(int(hit.is_page_view))
+        assert json.loads(row["ym:pv:goalsID"]) == list(hit.goal_ids)
+    visits = bench.read(VISITS, bench.whole())
+    listed = {n for row in visits for n in row["ym:s:watchIDs"][1:-1].split(",")}
+    views = {row["ym:pv:watchID"] for row in rows if row["ym:pv:isPageView"] == "1"}
+    # a visit is of the day it began, a hit of its own
+    assert len(views - listed) <= len(views) * 0.01
+    sources = {log.source for log in counter(bench).log_requests.values()}
+    assert sources == {"visits", "hits"}
+
+
+def test_hits_are_read_only_where_they_are_asked_for(on_bench: OnBench) -> None:
+    bench = on_bench(SOURCE)
+    cls = type(bench.connector())
+    assert HITS in cls.streams_of(bench.account)
+    for asked in ({"counter_id": 1}, {"counter_id": 1, "hits": False}):
+        account = bench.account.model_copy(update={"settings": asked})
+        assert cls.streams_of(account) == (VISITS, GOALS)
+
+
+def test_every_goal_of_a_visit_has_a_name_and_a_moment(on_bench: OnBench) -> None:
+    bench = on_bench(SOURCE)
+    names = {row["id"]: row["name"] for row in bench.read(GOALS)}
+    reached = 0
+    for row in bench.read(VISITS, bench.whole()):
+        goals = json.loads(row["ym:s:goalsID"])
+        times = json.loads(row["ym:s:goalsDateTime"].replace("'", '"'))
+        assert len(goals) == len(times)
+        assert all(names[goal] for goal in goals)
+        reached += len(goals)
+    assert reached > 20
+    # deleted ones, too, or old visits would have goals without a name
+    assert bench.server.requests[0].query == {"useDeleted": ["true"]}
+
+
+def test_an_empty_list_of_goals_is_believed_the_second_time(on_bench: OnBench) -> None:
+    bench = on_bench(SOURCE)
+    empty = json_response({"goals": []})
+    bench.face.strike(0, lambda request, ask: empty)
+    assert bench.read(GOALS)
+    bench.face.strike_all(lambda request, ask: empty)
+    assert bench.read(GOALS) == []
+    with pytest.raises(ParseError, match="goals"):
+        bench.connector().parse(GOALS, b'{"counter": {}}', {})
 
 
 def test_a_log_is_ordered_waited_for_downloaded_and_cleaned(on_bench: OnBench) -> None:
