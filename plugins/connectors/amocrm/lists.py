@@ -102,10 +102,11 @@ class Reader:
         seen: set[str] = set()
         number = 1
         while (found := self.page(number, params)) is not None:
-            new = [row for row in found.records if self._identity(row) not in seen]
+            known = [(self._identity(row), row) for row in found.records]
+            new = [row for identity, row in known if identity not in seen]
             if found.more and not new:
                 raise RetriableError(f"{self._what}: page {number} came before")
-            seen.update(map(self._identity, new))
+            seen.update(identity for identity, _ in known)
             yield new
             if not found.more:
                 return

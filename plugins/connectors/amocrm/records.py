@@ -122,9 +122,22 @@ def _values(item: Record) -> list[Any]:
     return [each.get("value") for each in item["values"]]
 
 
-def _without_links(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_links(v) for k, v in value.items() if k != "_links"}
-    if isinstance(value, list):
-        return [_without_links(each) for each in value]
-    return value
+_NESTED = frozenset({dict, list})
+
+
+def _without_links(row: Record) -> Record:
+    """A copy of the row without its own links; those inside of it go from both."""
+    for value in row.values():
+        if type(value) in _NESTED:
+            _drop_links(value)
+    return {name: value for name, value in row.items() if name != "_links"}
+
+
+def _drop_links(value: Any) -> None:
+    # most values are plain: they are asked for their type, not called for
+    if type(value) is dict:
+        value.pop("_links", None)
+        value = value.values()
+    for each in value:
+        if type(each) in _NESTED:
+            _drop_links(each)

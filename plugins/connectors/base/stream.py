@@ -162,7 +162,10 @@ class Stream:
             value = record[name]
             if value is None or value == "" or isinstance(value, dict | list):
                 raise ValueError(f"key field {name} is empty or not a plain value")
-            parts.append(str(value).replace("\\", "\\\\").replace("|", "\\|"))
+            text = value if type(value) is str else str(value)
+            if "|" in text or "\\" in text:
+                text = text.replace("\\", "\\\\").replace("|", "\\|")
+            parts.append(text)
         return "|".join(parts)
 
     def record_date(self, record: Mapping[str, Any], time_zone: str) -> date | None:
@@ -214,9 +217,11 @@ def objects(stream: Stream, rows: list[Any], what: str) -> list[dict[str, Any]]:
 
     Raises ParseError, which begins with `what`.
     """
+    required = frozenset(stream.required_fields)
     for row in rows:
         if not isinstance(row, dict):
             raise ParseError(f"{what}: a record is not a JSON object")
-        if missing := [name for name in stream.required_fields if name not in row]:
+        if not row.keys() >= required:
+            missing = [name for name in stream.required_fields if name not in row]
             raise ParseError(f"{what}: a record has no field {', '.join(missing)}")
     return rows

@@ -156,7 +156,24 @@ def _top(record: Record) -> Record:
     return {name: value for name, value in record.items() if name not in LEFT_OUT}
 
 
-def _without(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without(each) for k, each in value.items() if k not in LEFT_OUT}
-    return [_without(each) for each in value] if isinstance(value, list) else value
+_NESTED = frozenset({dict, list})
+
+
+def _without(record: Record) -> Record:
+    """A copy without what is left out; what is inside of blocks goes from both."""
+    for value in record.values():
+        if type(value) in _NESTED:
+            _drop(value)
+    return _top(record)
+
+
+def _drop(value: Any) -> None:
+    # most values are plain: they are asked for their type, not called for
+    if type(value) is dict:
+        if not LEFT_OUT.isdisjoint(value):
+            for name in LEFT_OUT & value.keys():
+                del value[name]
+        value = value.values()
+    for each in value:
+        if type(each) in _NESTED:
+            _drop(each)

@@ -43,15 +43,17 @@ def read(
         return
     offset = 0
     seen: set[str] = set()
+    earliest, latest = str(first), str(last)
+    date_field = stream.date_field or ""
 
     def fetch(number: int) -> Page[Record]:
         nonlocal offset
         page = start if not number else ask(first, last, offset, MOST_ROWS - offset)
         offset += len(page.items)
         for record in page.items:
-            at = str(record.get(stream.date_field or ""))
-            if at[:10].count("-") == 2 and not f"{first}" <= at[:19] <= f"{last}":
-                raise ParseError(f"{what}: a record of {at[:19]} came")
+            at = str(record.get(date_field))[:19]
+            if not earliest <= at <= latest and at[:10].count("-") == 2:
+                raise ParseError(f"{what}: a record of {at} came")
         keys = [key for key in map(key_of, page.items) if key is not None]
         before = len(seen)
         seen.update(keys)

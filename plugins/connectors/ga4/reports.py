@@ -128,15 +128,15 @@ def page_of(stream: Stream, content: dict[str, Any], what: str) -> Page[Record]:
     rows, total = content.get("rows", []), content.get("rowCount", 0)
     if not isinstance(rows, list) or type(total) is not int:
         raise ParseError(f"{what}: rows or rowCount is not what it should be")
+    columns = [*names, *metrics]
+    missing = [n for n in stream.required_fields if n not in columns]
+    if missing and rows:
+        raise ParseError(f"{what}: the report has no column {', '.join(missing)}")
     records: list[Record] = []
     for row in rows:
-        record = dict(
-            zip(names, _values(row, "dimensionValues", names, what), strict=True)
-        )
-        record |= zip(metrics, _values(row, "metricValues", metrics, what), strict=True)
-        if missing := [n for n in stream.required_fields if n not in record]:
-            raise ParseError(f"{what}: the report has no column {', '.join(missing)}")
-        records.append(record)
+        values = _values(row, "dimensionValues", names, what)
+        values += _values(row, "metricValues", metrics, what)
+        records.append(dict(zip(columns, values, strict=True)))
     return Page(records, total=total)
 
 
@@ -151,15 +151,18 @@ def _names(content: dict[str, Any], part: str, what: str) -> list[str]:
     return names
 
 
-def _values(row: Any, part: str, names: list[str], what: str) -> list[str]:
+def _values(row: Any, part: str, names: list[str], what: str) -> list[Any]:
     """The texts of a row; an empty value comes as {} or without text."""
     cells = row.get(part) if isinstance(row, dict) else None
     if not isinstance(cells, list) or len(cells) != len(names):
         raise ParseError(f"{what}: a row has not {len(names)} {part}")
-    values = [c.get("value", "") if isinstance(c, dict) else None for c in cells]
-    if not all(isinstance(value, str) for value in values):
+    try:
+        values = [c["value"] for c in cells]
+    except (KeyError, TypeError):
+        values = [c.get("value", "") if isinstance(c, dict) else None for c in cells]
+    if {*map(type, values)} != {str}:
         raise ParseError(f"{what}: a value in {part} is not text")
-    return [str(value) for value in values]
+    return values
 
 
 def check_zone(content: dict[str, Any], window: Window, account: Account) -> None:

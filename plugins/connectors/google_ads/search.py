@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INT64 = re.compile("-?[0-9]{1,19}")
+_FIGURE = re.compile("[1-9][0-9]{0,17}")
+_FIGURES = re.compile("[0-9]{1,18}(?:,[0-9]{1,18})*+")
 RESOURCES = {
     "account_performance": "customer",
     "campaign_performance": "campaign",
@@ -203,6 +205,7 @@ def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record 
     """
     records: list[Record] = []
     summary = None
+    names = _Names("")
     has_cost = any(field.name == OURS for field in stream.fields)
     for chunk in content if isinstance(content, list) else [content]:
         envelope = _envelope(chunk, what)
@@ -211,9 +214,9 @@ def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record 
         if "summaryRow" in envelope:
             summary = _flat(envelope["summaryRow"])
         for row in _results(envelope, what):
-            record = _flat(row)
+            record = _flat(row, names)
             if has_cost:
-                record[OURS] = _units(_whole(record.get(MICROS, "0")))
+                record[OURS] = _money(record.get(MICROS, "0"))
             records.append(record)
     objects(stream, records, what)
     return records, summary
@@ -232,14 +235,51 @@ def _results(envelope: dict[str, Any], what: str) -> list[dict[str, Any]]:
     return results
 
 
-def _flat(row: Any, prefix: str = "", into: Record | None = None) -> Record:
+class _Names(dict[str, str]):
+    """Names with a prefix, made when first asked for: rows share theirs."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+        self.inner: dict[str, _Names] = {}
+
+    def __missing__(self, name: str) -> str:
+        full = self[name] = self._prefix + name
+        return full
+
+    def below(self, name: str) -> _Names:
+        """Names in the object of this name."""
+        found = self.inner.get(name)
+        if found is None:
+            found = self.inner[name] = _Names(f"{self[name]}.")
+        return found
+
+
+def _flat(row: Any, names: _Names | None = None, into: Record | None = None) -> Record:
     into = {} if into is None else into
+    names = _Names("") if names is None else names
     for name, value in row.items() if type(row) is dict else ():
         if type(value) is dict:
-            _flat(value, f"{prefix}{name}.", into)
+            _flat(value, names.below(name), into)
         elif name != "resourceName":
-            into[prefix + name] = value
+            into[names[name]] = value
     return into
+
+
+def _money(micros: Any) -> str:
+    """Millionths, a whole number as text, as a decimal text. Raises ParseError."""
+    if type(micros) is str and len(micros) > 6 and _FIGURE.fullmatch(micros):
+        return f"{micros[:-6]}.{micros[-6:]}"
+    return _units(_whole(micros))
+
+
+def _sum(values: list[Any]) -> int:
+    """The sum of whole numbers. Raises ParseError."""
+    if {*map(type, values)} == {str}:
+        joined = ",".join(values)
+        if joined.count(",") == len(values) - 1 and _FIGURES.fullmatch(joined):
+            return sum(map(int, values))
+    return sum(map(_whole, values))
 
 
 def _units(micros: int) -> str:
@@ -265,8 +305,7 @@ def _agrees(records: list[Record], summary: Record | None) -> bool:
     if summary is None:
         return False
     sums = {
-        name: sum(_whole(record.get(name, "0")) for record in records)
-        for name in SUMMED
+        name: _sum([record.get(name, "0") for record in records]) for name in SUMMED
     }
     asked = {name for name in SUMMED if name in summary or sums[name]}
     if not asked and records:
