@@ -42,14 +42,15 @@ class Step:
 def why(person: str, start: str | None = None, end: str | None = None) -> str:
     """What joins the identifiers of a person, or the two named, in lines of text.
 
-    `person` may be a person_id or any identifier of theirs, today's or a former
-    person_id: then what became of it comes first. Raises PipelineError when nobody has
+    `person` may be a person_id or any identifier of theirs, where a chain begins that
+    has no `start`; or a former person_id: then what became of it comes first. Raises PipelineError when nobody has
     such an identifier, or when the two belong to different persons.
     """
     with connect("transformer") as connection:
         connection.execute("set transaction read only")
         told: list[str] = []
         found = _person(connection, _node(person))
+        begin = person
         if found is None:
             told, now = _fate(connection, person)
             if now is None:
@@ -57,6 +58,7 @@ def why(person: str, start: str | None = None, end: str | None = None) -> str:
             found = _person(connection, _node(now))
             if found is None:
                 raise PipelineError(f"{now} is in no graph: run the step identify")
+            begin = now
         person_node, name = found
         steps = _steps(connection, person_node)
         members = {each for step in steps for each in (step.left, step.right)}
@@ -70,7 +72,7 @@ def why(person: str, start: str | None = None, end: str | None = None) -> str:
             if len(chains) > MOST_SHOWN:
                 told.append(f"… and {len(chains) - MOST_SHOWN} more")
             return "\n".join(told)
-        one, other = _node(start or name), _node(end or name)
+        one, other = _node(start or begin), _node(end or begin)
         for each in (one, other):
             if each not in members and each != _node(name):
                 raise PipelineError(

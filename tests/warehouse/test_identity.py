@@ -1,0 +1,308 @@
+"""Identity in a warehouse: what is changed by hand or erased, run by run.
+
+dbt judges what changed, `identify` follows, and each time both leave what a build of
+everything leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from pipeline import identify
+from pipeline.__main__ import app
+from pipeline.errors import PipelineError
+from pipeline.why import why
+from tests.pipeline.conftest import connect_as
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Dbt = Callable[..., dict[str, Any]]
+
+__all__ = ["connect_as"]
+SOURCES = [
+    ("visits", "yandex_metrica", ["client_id", "yclid"]),
+    ("calls", "calltouch", ["caller_phone", "ym_client_id", "ga_client_id"]),
+    ("leads", "bitrix24", ["phones", "emails", "name_token", "ym_client_id"]),
+    ("deals", "bitrix24", ["ym_client_id", "contact_id", "lead_id"]),
+    ("deal_contacts", "bitrix24", []),
+    ("contacts", "bitrix24", ["phones", "emails", "name_token", "lead_id"]),
+]
+VARS = json.dumps(
+    {
+        "identity_sources": [
+            {"contract": contract, "source": source, "changes": "load", "columns": own}
+            for contract, source, own in SOURCES
+        ]
+    }
+)
+MODELS = "path:models/identity,tag:identifiers"
+NEVER_READ = """
+create table staging.stg_yandex_metrica__visits (
+    account_id text, record_key text, load_id bigint, visit_id text, client_id text,
+    yclid text, started_at timestamptz, duration_s bigint, visit_date date
+);
+create table staging.stg_calltouch__calls (
+    account_id text, record_key text, load_id bigint, call_id text, session_id text,
+    ym_client_id text, ga_client_id text, caller_phone text, phone_number text,
+    called_at timestamptz, call_date date
+);
+create table staging.stg_bitrix24__leads (
+    account_id text, record_key text, load_id bigint, lead_id text, contact_id text,
+    ym_client_id text, name_token text, phones jsonb, emails jsonb,
+    created_at timestamptz
+);
+create table staging.stg_bitrix24__deals (
+    account_id text, record_key text, load_id bigint, deal_id text, lead_id text,
+    contact_id text, ym_client_id text, created_at timestamptz
+);
+create table staging.stg_bitrix24__deal_contacts (
+    account_id text, record_key text, load_id bigint, deal_id text, contact_id text
+);
+create table staging.stg_bitrix24__contacts (
+    account_id text, record_key text, load_id bigint, contact_id text, lead_id text,
+    name_token text, phones jsonb, emails jsonb, created_at timestamptz
+);
+create table staging.identity_rules (
+    rule text, kind text, identifier text, other_kind text, other_identifier text,
+    reason text
+);
+"""
+
+
+class Office:
+    """Staged rows, and builds that know which of them are new."""
+
+    def __init__(self, transformer: psycopg.Connection[Any], dbt: Dbt) -> None:
+        self.connection = transformer
+        self.dbt = dbt
+        self.loads = 0
+        transformer.execute(NEVER_READ)
+
+    def card(self, number: str, phones: list[str], name: str | None = None) -> None:
+        """A contact's card as the CRM has it now."""
+        self._put(
+            "contacts",
+            number,
+            "insert into staging.stg_bitrix24__contacts values "
+            "('main', %s, %s, %s, null, %s, to_jsonb(%s::text[]), '[]', "
+            "'2026-01-01 10:00+00')",
+            (number, self.loads + 1, number, name, phones),
+        )
+
+    def visit(self, number: str, client_id: str | None) -> None:
+        """A visit of a browser."""
+        self._put(
+            "visits",
+            number,
+            "insert into staging.stg_yandex_metrica__visits values "
+            "('main', %s, %s, %s, %s, null, '2026-01-02 10:00+00', 60, '2026-01-02')",
+            (number, self.loads + 1, number, client_id),
+            source="yandex_metrica",
+        )
+
+    def lead(self, number: str, phones: list[str], client_id: str | None) -> None:
+        """A request from a form."""
+        self._put(
+            "leads",
+            number,
+            "insert into staging.stg_bitrix24__leads values "
+            "('main', %s, %s, %s, null, %s, null, to_jsonb(%s::text[]), '[]', "
+            "'2026-01-03 10:00+00')",
+            (number, self.loads + 1, number, client_id, phones),
+        )
+
+    def erase(self, table: str, number: str) -> None:
+        """The CRM has the record no more."""
+        self.connection.execute(
+            f"delete from staging.stg_bitrix24__{table} where record_key = %s",
+            (number,),
+        )
+        self.erased = True
+
+    def rule(self, *cells: str | None) -> None:
+        """A line of the seed."""
+        self.connection.execute(
+            "insert into staging.identity_rules values (%s, %s, %s, %s, %s, %s)", cells
+        )
+
+    def _put(
+        self,
+        table: str,
+        number: str,
+        insert: str,
+        values: tuple[Any, ...],
+        source: str = "bitrix24",
+    ) -> None:
+        self.connection.execute(
+            f"delete from staging.stg_{source}__{table} where record_key = %s",
+            (number,),
+        )
+        self.connection.execute(insert, values)
+
+    def build(self, migrator: psycopg.Connection[Any], *, gone: int = 0) -> Any:
+        """A load, dbt for it, identify; afterwards all must be as from everything."""
+        self.loads += 1
+        migrator.execute("delete from ops.build_loads; delete from ops.loads")
+        migrator.execute(
+            """
+            insert into ops.loads (
+                load_id, source, stream, account_id, kind, state, started_at, rows_gone
+            )
+            overriding system value
+            values (%s, 'bitrix24', 'all', 'main', 'snapshot', 'ok', now(), %s)
+            """,
+            (self.loads, gone),
+        )
+        row = migrator.execute(
+            "insert into ops.builds (run_id, as_of) values (%s, now()) "
+            "returning build_id",
+            (f"run {self.loads}",),
+        ).fetchone()
+        assert row is not None
+        migrator.execute(
+            "insert into ops.build_loads values (%s, %s)", (row[0], self.loads)
+        )
+        self.dbt("run", "--vars", VARS, "--select", MODELS, build_id=row[0])
+        return identify.identify()
+
+    def state(self) -> tuple[list[Any], ...]:
+        """Everything that a build of everything may not change."""
+        return tuple(
+            self.connection.execute(query).fetchall()
+            for query in (
+                "select * from identity.person_identifiers_assigned order by 2, 3",
+                "select * from identity.int_identifiers order by node_id",
+                "select * from identity.identity_edges "
+                "order by left_id, right_id, left_kind, right_kind, evidence",
+                "select * from identity.int_identifier_names order by 2, 3",
+            )
+        )
+
+    def persons(self) -> dict[str, str]:
+        """The person of each identifier, by its last part."""
+        return {
+            f"{kind}:{identifier.rpartition(':')[2]}": person
+            for person, kind, identifier, _ in self.connection.execute(
+                "select * from identity.person_identifiers_assigned"
+            )
+        }
+
+
+@pytest.fixture
+def office(
+    connect_as: Callable[[str], psycopg.Connection[Any]], dbt: Dbt
+) -> Iterator[Office]:
+    yield Office(connect_as("transformer"), dbt)
+
+
+@pytest.fixture
+def superuser(warehouse: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(warehouse, autocommit=True) as connection:
+        yield connection
+
+
+def test_what_is_forbidden_or_erased_parts_as_if_it_had_never_been(
+    office: Office, superuser: psycopg.Connection[Any]
+) -> None:
+    build = lambda **how: office.build(superuser, **how)  # noqa: E731
+    office.visit("v1", "browser-1")
+    office.visit("v2", None)
+    office.visit("v3", "anonymous")
+    office.visit("v4", "anonymous")
+    office.visit("v5", "9" * 10_000)
+    office.lead("1", ["ph1_a"], "browser-1")
+    office.card("10", ["ph1_a", "ph1_b"])
+    office.card("11", ["ph1_b"])
+    office.card("12", ["ph1_c"])
+    assert build().is_full
+    first = office.persons()
+    one = {"visit:v1", "ym_client_id:browser-1", "crm_lead:1", "crm_contact:10",
+           "crm_contact:11", "phone:ph1_a", "phone:ph1_b"}  # fmt: skip
+    assert len({first[each] for each in one}) == 1
+    assert first["crm_contact:12"] != first["crm_contact:10"]
+    # what says nothing joins nobody, and is counted
+    assert len({first[f"visit:v{n}"] for n in range(1, 6)}) == 5
+    quarantined = dict(
+        superuser.execute(
+            "select quarantine_reason, times_seen from identity.int_identifiers "
+            "where standing = 'quarantined'"
+        ).fetchall()
+    )
+    assert quarantined == {"placeholder": 2, "too_long": 1}
+
+    # nothing new: nothing is judged again
+    before = office.state()
+    counts = build()
+    assert not counts.is_full
+    assert counts.rows_written == 0
+    assert office.state() == before
+
+    # a link by hand, in a seed, and its undoing
+    link = ("crm_contact", "bitrix24:main:12", "crm_contact", "bitrix24:main:11")
+    office.rule("allow", *link, "their daughter said so")
+    assert not build().is_full
+    assert office.persons()["crm_contact:12"] == office.persons()["crm_contact:10"]
+    office.connection.execute("truncate staging.identity_rules")
+    build()
+    assert office.state() == before
+
+    # a forbidden phone parts the two cards; allowed again, they are one
+    office.rule("forbid", "phone", "ph1_b", None, None, "the concierge's")
+    build()
+    parted = office.persons()
+    assert parted["crm_contact:10"] != parted["crm_contact:11"]
+    assert "phone:ph1_b" not in parted
+    office.connection.execute("truncate staging.identity_rules")
+    office.rule(
+        "forbid", *reversed_link("phone", "ph1_a", "crm_lead", "1"), "a mistake"
+    )
+    build()
+    parted = office.persons()
+    assert parted["crm_contact:10"] == parted["crm_contact:11"]
+    assert parted["crm_contact:10"] != parted["crm_lead:1"] == parted["visit:v1"]
+    office.connection.execute("truncate staging.identity_rules")
+    build()
+    assert office.state() == before
+
+    # the chain that explains it, and what it says of those who are nobody's
+    told = why("crm_contact:bitrix24:main:11", end="visit:yandex_metrica:main:v1")
+    assert "6 steps" in told
+    assert told.index("ph1_b") < told.index("ph1_a") < told.index("browser-1")
+    with pytest.raises(PipelineError, match="does not belong to person"):
+        why("phone:ph1_a", end="phone:ph1_c")
+    with pytest.raises(PipelineError, match="quarantined \\(placeholder\\)"):
+        why("ym_client_id:anonymous")
+    with pytest.raises(PipelineError, match="nobody has, or ever was"):
+        why("phone:ph1_nobody")
+    done = CliRunner().invoke(app, ["why", "phone:ph1_a"])
+    assert done.exit_code == 0
+    assert "crm_contact:bitrix24:main:11" in done.output
+
+    # a card that is erased at the CRM takes its links with it
+    office.erase("contacts", "10")
+    build(gone=1)
+    erased = office.persons()
+    assert "crm_contact:10" not in erased
+    assert erased["crm_contact:11"] != erased["crm_lead:1"]
+    events = superuser.execute(
+        "select distinct event from identity.person_events"
+    ).fetchall()
+    assert {event for (event,) in events} >= {"merged", "split"}
+
+    # and all of it equals a build of everything, numbers of identifiers included
+    incremental = office.state()
+    office.dbt("run", "--vars", VARS, "--select", MODELS, "--full-refresh")
+    assert identify.identify().is_full
+    assert office.state() == incremental
+
+
+def reversed_link(*link: str) -> tuple[str, str, str, str]:
+    """The link as a person may write it: the other way round."""
+    kind, identifier, other_kind, other = link
+    return other_kind, f"bitrix24:main:{other}", kind, identifier
