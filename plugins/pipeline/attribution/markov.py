@@ -103,33 +103,22 @@ def count_transitions(
     from the start straight to its end), `ends[i]` says whether it converted, and
     `times[i]` how often it was seen (1).
     """
-    count = len(channels)
-    start, conversion, null = count, count + 1, count + 2
+    count, size = len(channels), len(channels) + 3
+    start, conversion, null = range(count, size)
     states = [*channels, START, CONVERSION, NULL]
     lengths = np.diff(offsets)
-    weight = np.ones(len(lengths), dtype=np.int64) if times is None else times
     full = lengths > 0
-    first, last = offsets[:-1][full], offsets[1:][full] - 1
     end = np.where(ends, conversion, null)
-    inside = np.ones(len(codes), dtype=bool)
-    inside[last] = False
-    steps = np.flatnonzero(inside)
-    origins = np.concatenate(
-        [
-            codes[steps],
-            np.full(len(first), start),
-            codes[last],
-            np.full((~full).sum(), start),
-        ]
-    )
-    targets = np.concatenate([codes[steps + 1], codes[first], end[full], end[~full]])
-    of_path = np.repeat(weight, lengths)
-    weights = np.concatenate(
-        [of_path[steps], weight[full], weight[full], weight[~full]]
-    )
-    size = count + 3
+    # each touch goes to the next; the last of a path to the path's end
+    targets = np.empty(len(codes), dtype=np.int64)
+    targets[:-1] = codes[1:]
+    targets[offsets[1:][full] - 1] = end[full]
+    first = end.copy()
+    first[full] = codes[offsets[:-1][full]]
+    of_step = None if times is None else np.repeat(times, lengths)
     # sums of whole numbers below 2^53 are exact in float64
-    table = np.bincount(origins * size + targets, weights, minlength=size * size)
+    table = np.bincount(codes * size + targets, of_step, size * size)
+    table += np.bincount(start * size + first, times, size * size).astype(table.dtype)
     return [
         (states[at // size], states[at % size], int(table[at]))
         for at in np.flatnonzero(table)
