@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NEVER = np.iinfo(np.int64).max  # the moment of what was seen at no known time
 KINDS = 64  # a node id is a serial times this, plus the code of its kind
+CHUNK = 1 << 17
 # an odd number near 2^64 / golden ratio spreads whatever is left of a hash
 _SPREAD = 0x9E3779B97F4A7C15
 
@@ -61,6 +62,16 @@ class Lookup:
 
     def positions(self, hashes: Int64s) -> Int32s:
         """Where each hash stands; -1 for one that is not there."""
+        if len(hashes) <= CHUNK:
+            return self._positions(hashes)
+        # small pieces stay in the processor's cache
+        found = np.empty(len(hashes), dtype=np.int32)
+        for start in range(0, len(hashes), CHUNK):
+            part = slice(start, start + CHUNK)
+            found[part] = self._positions(hashes[part])
+        return found
+
+    def _positions(self, hashes: Int64s) -> Int32s:
         found = np.full(len(hashes), -1, dtype=np.int32)
         if not self._tables:
             return found

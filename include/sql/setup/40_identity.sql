@@ -129,8 +129,6 @@ create table if not exists identity.person_events (
 );
 create index if not exists person_events_by_person
 on identity.person_events (person_id);
-create index if not exists person_events_by_other
-on identity.person_events (other_person_id);
 
 -- Components that outgrew the limit, with the edges that made them so.
 create table if not exists identity.large_persons (
