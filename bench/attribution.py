@@ -399,44 +399,49 @@ def ours(paths: list[tuple[str, bool]]) -> dict[str, Any]:
 def encoded_paths(texts: list[str]) -> tuple[Any, Any]:
     """The channels of all paths as places in CHANNELS, and where each path begins.
 
-    A name is told by its first, middle and last eight bytes and its length, at once for
-    all of them: splitting texts one by one costs more than all the rest.
+    Names are told apart by their first and last eight bytes, all of them at once:
+    splitting the texts one by one costs more than all the rest.
     """
-    data = np.frombuffer(("\n".join(texts) + "\n").encode() + b"\0" * 32, np.uint8)
+    data = np.frombuffer(("\n".join(texts) + "\n").encode() + b"\0" * 8, np.uint8)
     signs = np.flatnonzero((data == ord(">")) | (data == ord("\n")))
     ends_path = data[signs] == ord("\n")
     stops = signs - ~ends_path  # a space stands before ">"
-    starts = np.empty_like(stops)
-    starts[0] = 0
+    starts = np.zeros_like(stops)
     starts[1:] = signs[:-1] + 2 - ends_path[:-1]
-    lengths = stops - starts
-    words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
-
-    def marks(starts: Any, lengths: Any, words: Any) -> Any:
-        short = np.maximum(8 - lengths, 0) * 8
-        mark = (words[starts] << short.astype(np.uint64)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        mark ^= words[starts + np.maximum(lengths - 8, 0)] << short.astype(np.uint64)
-        mark *= np.uint64(0xBF58476D1CE4E5B9)
-        mark ^= words[starts + np.maximum(lengths // 2 - 4, 0)] << short.astype(
-            np.uint64
-        )
-        return mark * np.uint64(64) + lengths.astype(np.uint64)
-
-    names = "".join(name.ljust(64, "\0") for name in CHANNELS).encode()
-    known = marks(
+    # an odd number whose products with the names' marks differ in their highest byte
+    names = ("".join(name.ljust(64, "\0") for name in CHANNELS)).encode()
+    known = _marks(
+        np.frombuffer(names, np.uint8),
         np.arange(len(CHANNELS)) * 64,
-        np.array([len(name) for name in CHANNELS]),
-        np.ndarray((len(names) - 7,), "<u8", names, strides=(1,)),
+        np.arange(len(CHANNELS)) * 64 + [len(name) for name in CHANNELS],
     )
-    order = np.argsort(known)
-    assert len(set(known.tolist())) == len(CHANNELS)
-    found = marks(starts, lengths, words)
-    at = np.minimum(np.searchsorted(known[order], found), len(CHANNELS) - 1)
-    assert (known[order][at] == found).all(), "a path names an unknown channel"
-    offsets = np.concatenate([[0], np.flatnonzero(ends_path) + 1])
-    return order[at], offsets
+    rng = np.random.default_rng(1)
+    with np.errstate(over="ignore"):
+        while True:
+            factor = rng.integers(0, 2**63, dtype=np.uint64) * np.uint64(2) + np.uint64(
+                1
+            )
+            places = (known * factor) >> np.uint64(56)
+            if len(set(places.tolist())) == len(CHANNELS):
+                break
+        table = np.zeros(256, np.int64)
+        table[places] = np.arange(len(CHANNELS))
+        found = _marks(data, starts, stops)
+        codes = table[(found * factor) >> np.uint64(56)]
+    if not (known[codes] == found).all():
+        raise SystemExit("a path names an unknown channel")
+    return codes, np.concatenate([[0], np.flatnonzero(ends_path) + 1])
+
+
+def _marks(data: Any, starts: Any, stops: Any) -> Any:
+    """A number of each name: its first eight bytes and its last, what is short filled."""
+    words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+    over = np.maximum(starts + 8 - stops, 0)
+    first = words[starts]
+    first <<= (over * 8).astype(np.uint64)
+    last = words[np.maximum(stops - 8, starts)]
+    last <<= (over * 8).astype(np.uint64)
+    return first ^ (last * np.uint64(0x9E3779B97F4A7C15))
 
 
 def gap_of(chain: markov.Chain, codes: Any, offsets: Any, ends: Any) -> float:

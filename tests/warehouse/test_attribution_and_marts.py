@@ -25,6 +25,8 @@ import pytest
 import yaml
 from psycopg import sql
 
+from pipeline.setup import LOGIN_ROLES, setup
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,9 +34,14 @@ MODELS = (
     "first_touch",
     "last_touch",
     "last_non_direct",
+    "last_paid",
+    "source_rank",
     "linear",
     "time_decay",
     "position_based",
+    "w_shaped",
+    "shapley",
+    "markov_split",
 )
 WINDOW = timedelta(days=90)
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -52,6 +59,9 @@ SINGULAR = {
     "single_touch_models_give_whole_credits",
     "the_funnel_counts_what_the_marts_count",
 }
+# ranks of seed source_ranks for what the touches come from
+RANKS = {"paid": 100, "direct": 0, "seo": 0}
+# the parents that have a contract
 PARENTS = {
     "identity": ["int_person_identifiers"],
     "touchpoints": [
@@ -59,32 +69,58 @@ PARENTS = {
         "int_calls",
         "int_deals",
         "int_leads",
+        "int_match_steps",
         "int_stage_history",
         "int_touchpoint_persons",
         "int_touchpoints",
         "int_visits",
     ],
 }
-# what no contract describes: the books of other steps
-BOOKS = """
-create schema ops;
-create schema staging;
-create table ops.builds (
-    build_id bigint, run_id text, as_of date, state text, published_at timestamptz
+# and those without
+OTHERS = """
+create table identity.identity_edges (
+    left_kind text, left_id text, right_kind text, right_id text, evidence text,
+    first_seen_at timestamptz, last_seen_at timestamptz, times_seen bigint,
+    source text, contract text, account_id text, record_key text, confidence real,
+    via_kind text, via_id text, why_not_joining text, is_joining boolean
 );
-create table ops.loads (
-    load_id bigint, source text, stream text, account_id text, date_to date,
-    state text, finished_at timestamptz, rows_read bigint
+create table identity.int_identity_evidence (
+    source text, contract text, account_id text, record_key text,
+    seen_at timestamptz, left_kind text, left_id text, right_kind text,
+    right_id text, evidence text, name_token text, confidence real
 );
-create table ops.published_loads (load_id bigint, build_id bigint);
-create table identity.token_facts (token text, kind text, masked text);
-create table staging.stg_yandex_direct__campaign_performance (
-    account_id text, spend_date date, impressions bigint, clicks bigint,
-    spend_amount numeric, vat_included boolean
+create table identity.int_call_confidence (
+    source text, account_id text, record_key text, pool_size bigint,
+    others_open bigint, confidence real
+);
+create table identity.int_identifiers (
+    node_id bigint, kind text, identifier text, first_seen_at timestamptz,
+    last_seen_at timestamptz, times_seen bigint, standing text,
+    quarantine_reason text, rule text, contacts_count bigint, names_count bigint,
+    client_ids_count bigint, leads_count bigint, phones_count bigint
+);
+create table touchpoints.int_sale_lines (
+    account_id text, deal_id text, sale_id text, line_id text, line_at timestamptz,
+    line_date date, sold_at timestamptz, sold_date date, line_amount numeric(18, 2),
+    paid_amount numeric(18, 2), line_kind text, is_full_refund boolean
+);
+create table touchpoints.int_offline_sales (
+    account_id text, sale_id text, person_id text, sold_at timestamptz,
+    sale_date date, amount numeric(18, 2), margin_amount numeric(18, 2), source text,
+    medium text, currency_code text
+);
+create table identity.person_identifiers_assigned (
+    person_id text, kind text, identifier text, first_seen_at timestamptz
 );
 create table staging.stg_raw_daily_totals (
-    source text, stream text, account_id text, record_date date, live_rows bigint
+    metric text, record_date date, live_rows bigint
 );
+"""
+CAMPAIGN_PERFORMANCE = """
+create table staging.stg_{}__campaign_performance (
+    account_id text, spend_date date, impressions bigint, clicks bigint,
+    spend_amount numeric, vat_included boolean
+)
 """
 
 
@@ -95,7 +131,7 @@ class Company:
     rows: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    touches: dict[str, list[tuple[datetime, str, bool]]] = field(
+    touches: dict[str, list[tuple[datetime, str, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
@@ -159,7 +195,7 @@ def _person(
         campaign, group, keyword = dice.choice(keywords)
         kind = dice.choice(["paid", "direct", "seo"])
         touchpoint = f"{dice.choice('aBbC')}{dice.randrange(10**6)}-{person}-{touch}"
-        made.touches[person].append((at, touchpoint, kind == "direct"))
+        made.touches[person].append((at, touchpoint, kind))
         day = at.astimezone(MOSCOW).date()
         row = {
             "touchpoint_id": touchpoint,
@@ -174,6 +210,8 @@ def _person(
         }
         if kind == "paid":
             row |= {
+                "source": "yandex",
+                "medium": "cpc",
                 "platform": "yandex_direct",
                 "account_id": "main",
                 "campaign_id": campaign,
@@ -254,15 +292,37 @@ def _deal(made: Company, dice: random.Random, person: str, created: datetime) ->
             "is_deleted": False,
         }
     )
+    lines = [("", closed, amount)] if won else []
+    if refund:
+        lines.append(("refund", closed + timedelta(days=9), -refund))
+    for line, at, money in lines:
+        made.rows["touchpoints.int_sale_lines"].append(
+            {
+                "account_id": "crm",
+                "deal_id": person,
+                "line_id": line,
+                "line_at": at,
+                "line_date": at.astimezone(MOSCOW).date(),
+                "sold_at": closed,
+                "sold_date": closed.astimezone(MOSCOW).date(),
+                "line_amount": money,
+                "paid_amount": amount,
+                "line_kind": "refund" if money < 0 else "sale",
+                "is_full_refund": money == -amount,
+            }
+        )
 
 
 def reference(
-    touches: list[tuple[datetime, str, bool]], moment: datetime
+    touches: list[tuple[datetime, str, str]],
+    moment: datetime,
+    lead_at: datetime | None,
+    deal_at: datetime | None,
 ) -> dict[str, dict[str, float]]:
     """Credits per touchpoint and model, straight from docs/metrics.md."""
     path = sorted(
-        (at, touchpoint.encode(), direct)
-        for at, touchpoint, direct in touches
+        (at, touchpoint.encode(), kind)
+        for at, touchpoint, kind in touches
         if moment - WINDOW < at <= moment
     )
     count = len(path)
@@ -271,9 +331,14 @@ def reference(
         return {"(not attributed)": dict.fromkeys(MODELS, 1.0)}
     weights["first_touch"][0] = 1
     weights["last_touch"][-1] = 1
-    known = [number for number, touch in enumerate(path) if not touch[2]]
+    known = [number for number, touch in enumerate(path) if touch[2] != "direct"]
     weights["last_non_direct"][known[-1] if known else -1] = 1
+    paid = [number for number, touch in enumerate(path) if touch[2] == "paid"]
+    weights["last_paid"][paid[-1] if paid else -1] = 1
+    ranks = [RANKS[kind] for _, _, kind in path]
+    weights["source_rank"][ranks.index(max(ranks))] = 1
     weights["linear"] = [1 / count] * count
+    weights["markov_split"] = [1 / count] * count  # nothing is fitted here
     decay = [0.5 ** ((moment - at) / timedelta(days=7)) for at, _, _ in path]
     weights["time_decay"] = [each / sum(decay) for each in decay]
     if count <= 2:
@@ -281,10 +346,31 @@ def reference(
     else:
         inner = [0.2 / (count - 2)] * (count - 2)
         weights["position_based"] = [0.4, *inner, 0.4]
+    kinds = [kind for _, _, kind in path]
+    weights["shapley"] = [1 / len(set(kinds)) / kinds.count(kind) for kind in kinds]
+    weights["w_shaped"] = w_shape(path, lead_at, deal_at) or weights["position_based"]
     return {
         touch[1].decode(): {model: weights[model][number] for model in MODELS}
         for number, touch in enumerate(path)
     }
+
+
+def w_shape(
+    path: list[tuple[datetime, bytes, str]],
+    lead_at: datetime | None,
+    deal_at: datetime | None,
+) -> list[float] | None:
+    """0.3 to the oldest, to the one before the lead and to the one before the deal."""
+    places = [0]
+    for milestone in (lead_at, deal_at):
+        if milestone is None or path[0][0] > milestone:
+            return None
+        places.append(max(n for n, touch in enumerate(path) if touch[0] <= milestone))
+    weights = [0.3 * places.count(number) for number in range(len(path))]
+    others = [number for number, weight in enumerate(weights) if not weight]
+    for number in others:
+        weights[number] = 0.1 / len(others)
+    return [weight / sum(weights) for weight in weights]
 
 
 @dataclass
@@ -328,6 +414,7 @@ class Warehouse:
             "--select",
             "channel_names",
             "vat_rates",
+            "source_ranks",
             "path:models/attribution",
             "path:models/marts",
             "--exclude",
@@ -363,7 +450,6 @@ class Warehouse:
 
 def _create_parents(connection: psycopg.Connection, project: Path) -> None:
     for schema, models in PARENTS.items():
-        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
         for model in models:
             file = project / f"dbt_project/models/{schema}/{model}.yml"
             contract = yaml.safe_load(file.read_text())["models"][0]["columns"]
@@ -378,7 +464,10 @@ def _create_parents(connection: psycopg.Connection, project: Path) -> None:
                     sql.Identifier(schema, model), sql.SQL(", ").join(columns)
                 )
             )
-    connection.execute(BOOKS)
+    connection.execute(OTHERS)
+    settings = yaml.safe_load((project / "dbt_project/dbt_project.yml").read_text())
+    for platform in settings["vars"]["ad_platforms"]:
+        connection.execute(CAMPAIGN_PERFORMANCE.format(platform).encode())
 
 
 @pytest.fixture(scope="module")
@@ -400,6 +489,7 @@ def warehouse(
     }
     profiles = {"throughline": {"target": "test", "outputs": {"test": output}}}
     (home / "profiles.yml").write_text(yaml.safe_dump(profiles))
+    setup(database, dict.fromkeys(LOGIN_ROLES, str(given["password"])))
     with psycopg.connect(database, autocommit=True) as connection:
         _create_parents(connection, project)
     built = Warehouse(database, home, project)
@@ -424,12 +514,13 @@ def test_credits_are_those_of_the_reference(warehouse: Warehouse) -> None:
     for conversion, touchpoint, *credits in warehouse.rows(CREDITS):
         found[conversion][touchpoint] = dict(zip(MODELS, credits, strict=True))
     moments = warehouse.rows(
-        "select conversion_id, person_id, attributed_at from attribution.int_conversions"
+        "select conversion_id, person_id, attributed_at, lead_created_at, "
+        "deal_created_at from attribution.int_conversions"
     )
     assert len(moments) > 300
     assert {len(path) for path in found.values()} >= {1, 2, 3, 4, 5}
-    for conversion, person, moment in moments:
-        expected = reference(made.touches[person], moment)
+    for conversion, person, *times in moments:
+        expected = reference(made.touches[person], *times)
         assert found[conversion].keys() == expected.keys(), conversion
         for touchpoint, credits in expected.items():
             for model, share in credits.items():
