@@ -649,3 +649,73 @@ def test_credits_made_by_hand_are_made_once_more_by_the_next_build(line: Line) -
     assert wrote["int_attribution_credits"] > 40
     assert line.content() == line.made_at_once()
     assert line.run()["int_attribution_credits"] == 0
+
+
+def test_whatever_comes_in_has_a_defined_result(line: Line) -> None:
+    """The input that nobody expects: each with what it must come to."""
+    made = company(seed=9)
+    made.ranks = {("yandex", "cpc"): 9, ("vk", "cpc"): -5}
+    at = BEGIN + timedelta(days=100)
+
+    def convert(name: str, **given: Any) -> None:
+        made.conversions[name] = Conversion("sale", name, at, **given)
+
+    def touch(name: str, person: str, moment: datetime, **given: Any) -> None:
+        made.touches[name] = Touch(person, moment, given.pop("channel", "seo"), **given)
+
+    convert("before")  # a conversion before its touches
+    touch("b1", "before", at + timedelta(seconds=1))
+    convert("future")  # the tracker's clock runs decades ahead
+    touch("f1", "future", at - timedelta(days=1))
+    touch("f2", "future", datetime(2099, 1, 1, tzinfo=UTC))
+    convert("long")
+    for number in range(5_000):
+        touch(f"l{number}", "long", at - timedelta(minutes=number))
+    convert("silent")  # no touch at all
+    convert("same")
+    made.conversions["same2"] = made.conversions["same"]  # two in one second
+    touch("s1", "same", at)  # and a touch in that second, too
+    convert("edge")  # the old end of the window is open
+    touch("e1", "edge", at - timedelta(days=90))
+    convert("ranked")  # a negative rank is below an unknown source's 0
+    touch("r1", "ranked", at - timedelta(days=2), source="vk")
+    touch("r2", "ranked", at - timedelta(days=1), source="nobody")
+    line.variables = {}
+    line.fill(made)
+    line.run()
+    line.conserved()
+    assert line.content() == line.made_at_once()
+
+    def credits(conversion: str, model: str) -> dict[str, float]:
+        return dict(
+            line.connection.execute(
+                f"select touchpoint_id, {model}::float8 "
+                f"from attribution.int_attribution_credits where conversion_id = %s "
+                f"and {model} > 0",
+                (conversion,),
+            ).fetchall()
+        )
+
+    def reason(conversion: str) -> str | None:
+        row = line.connection.execute(
+            "select attribution_reason from attribution.int_unattributed_conversions "
+            "where conversion_id = %s",
+            (conversion,),
+        ).fetchone()
+        return row and row[0]
+
+    assert credits("before", "linear") == {"(not attributed)": 1}
+    assert reason("before") == "touches only after the conversion"
+    assert credits("future", "linear") == {"f1": 1}
+    assert reason("silent") == "no identifier"
+    assert reason("edge") == "no touch in window"
+    assert reason("future") is None
+    assert credits("same", "linear") == credits("same2", "linear") == {"s1": 1}
+    assert credits("ranked", "source_rank") == {"r2": 1}
+    linear = credits("long", "linear")
+    assert len(linear) == 5_000
+    assert set(linear.values()) == {0.0002}
+    assert credits("long", "first_touch") == {"l4999": 1}
+    position = credits("long", "position_based")
+    assert position["l0"] == position["l4999"] == 0.4
+    assert sum(position.values()) == pytest.approx(1, abs=1e-9)
