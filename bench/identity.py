@@ -122,7 +122,8 @@ def fill(connection: psycopg.Connection[Any], edges: int) -> tuple[int, int]:
         select
             lefts.kind as left_kind, lefts.identifier as left_id,
             rights.kind as right_kind, rights.identifier as right_id,
-            'call' as evidence, true as is_joining
+            'call' as evidence, true as is_joining,
+            lefts.node_id as left_node, rights.node_id as right_node
         from ints
         inner join names as lefts on ints.a = lefts.n
         inner join names as rights on ints.b = rights.n;
@@ -166,6 +167,8 @@ def increment(
         on identity.identity_edges (left_id, left_kind);
         create index if not exists bench_right
         on identity.identity_edges (right_id, right_kind);
+        create index if not exists bench_left_node
+        on identity.identity_edges (left_node);
         truncate identity.changed_nodes, identity.changed_edges;
         call identity.note_changes('identity.int_identifiers', 'nodes');
         call identity.note_changes('identity.identity_edges', 'edges');
@@ -185,7 +188,7 @@ def increment(
     connection.execute(
         """
         create temp table ends as
-        select known.place, kind, identifier
+        select known.place, kind, identifier, node_id
         from known
         inner join identity.int_identifiers as identifiers
             on
@@ -198,7 +201,7 @@ def increment(
         """
         insert into identity.int_identifiers
         select
-            nextval('identity.node_serials') * 64 + 1000000000000 * 64 + 2, 'visit',
+            (1000000000000 + n) * 64 + 2, 'visit',
             'yandex_metrica:main:' || n, now(), 'strong'
         from generate_series(1, %(half)s) as n
         """,
@@ -207,10 +210,14 @@ def increment(
     connection.execute(
         """
         insert into identity.identity_edges
-        select 'visit', 'yandex_metrica:main:' || place, kind, identifier, 'visit', true
+        select
+            'visit', 'yandex_metrica:main:' || place, kind, identifier, 'visit', true,
+            (1000000000000 + place) * 64 + 2, node_id
         from ends where place between 1 and %(half)s
         union all
-        select one.kind, one.identifier, two.kind, two.identifier, 'call', true
+        select
+            one.kind, one.identifier, two.kind, two.identifier, 'call', true,
+            one.node_id, two.node_id
         from ends as one
         inner join ends as two on one.place + %(half)s = two.place
         where one.place >= %(half)s and one.place < 2 * %(half)s

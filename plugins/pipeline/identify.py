@@ -437,41 +437,32 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
         connection,
         """
         select
-            left_nodes.node_id,
-            right_nodes.node_id,
+            changed.left_node,
+            changed.right_node,
             left_persons.person_node,
             right_persons.person_node,
-            exists (
-                select from identity.identity_edges as edges
-                where
-                    edges.left_kind = changed.left_kind
-                    and edges.left_id = changed.left_id
-                    and edges.right_kind = changed.right_kind
-                    and edges.right_id = changed.right_id
-                    and edges.is_joining
-            ) as is_joining,
+            coalesce(
+                changed.is_joining,
+                exists (
+                    select from identity.identity_edges as edges
+                    where
+                        edges.left_node = changed.left_node
+                        and edges.right_node = changed.right_node
+                        and edges.is_joining
+                )
+            ),
             changed.was_joining
         from identity.changed_edges as changed
-        left join identity.int_identifiers as left_nodes
-            on
-                changed.left_kind = left_nodes.kind
-                and changed.left_id = left_nodes.identifier
-        left join identity.int_identifiers as right_nodes
-            on
-                changed.right_kind = right_nodes.kind
-                and changed.right_id = right_nodes.identifier
         left join identity.node_persons as left_persons
-            on left_nodes.node_id = left_persons.node_id
+            on changed.left_node = left_persons.node_id
         left join identity.node_persons as right_persons
-            on right_nodes.node_id = right_persons.node_id
+            on changed.right_node = right_persons.node_id
         """,
     )
     added: list[tuple[int, int]] = []
-    person_of: dict[int, int] = {}
+    person_of: dict[int, Any] = {}
     for left, right, left_person, right_person, is_joining, was_joining in edges:
         if is_joining:
-            if left is None or right is None:
-                raise PipelineError(_unknown(connection))
             if left_person is None or left_person != right_person:
                 added.append((left, right))
                 person_of[left], person_of[right] = left_person, right_person
@@ -479,6 +470,10 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
             dirty |= {left_person, right_person} - {None}
     counts.edges_read = len(edges)
     members = _members(connection, dirty, lost, born)
+    if any(
+        person is None and node not in members for node, person in person_of.items()
+    ):
+        raise PipelineError(_unknown(connection))
     inside = _edges_inside(connection, members)
     counts.edges_read += len(inside)
     # what is not read whole stands as one point: its person's oldest node
@@ -545,19 +540,11 @@ def _edges_inside(
     found = _rows(
         connection,
         """
-        select distinct lefts.node_id, rights.node_id
+        select distinct edges.left_node, edges.right_node
         from members
-        inner join identity.int_identifiers as lefts using (node_id)
         inner join identity.identity_edges as edges
-            on
-                lefts.kind = edges.left_kind
-                and lefts.identifier = edges.left_id
-                and edges.is_joining
-        inner join identity.int_identifiers as rights
-            on
-                edges.right_kind = rights.kind
-                and edges.right_id = rights.identifier
-        inner join members as others on rights.node_id = others.node_id
+            on members.node_id = edges.left_node and edges.is_joining
+        inner join members as others on edges.right_node = others.node_id
         """,
     )
     connection.execute("drop table members")
@@ -785,10 +772,8 @@ def note_large_persons(
                     from identity.identity_edges as edges
                     where
                         edges.is_joining
-                        and edges.left_kind = lefts.kind
-                        and edges.left_id = lefts.identifier
-                        and edges.right_kind = rights.kind
-                        and edges.right_id = rights.identifier
+                        and edges.left_node = weak.left_node
+                        and edges.right_node = weak.right_node
                 ),
                 weak.cuts_off
             from unnest(%(left)s::bigint[], %(right)s::bigint[], %(cuts)s::bigint[])

@@ -208,11 +208,8 @@ def _steps(connection: psycopg.Connection[Any], person_node: int) -> list[Step]:
             concat_ws('/', edges.contract, edges.account_id, edges.record_key),
             edges.first_seen_at, edges.times_seen, edges.confidence
         from identity.node_persons
-        inner join identity.int_identifiers as identifiers using (node_id)
         inner join identity.identity_edges as edges
-            on
-                identifiers.kind = edges.left_kind
-                and identifiers.identifier = edges.left_id
+            on node_persons.node_id = edges.left_node
         where node_persons.person_node = %s and edges.is_joining
         """,
         (person_node,),

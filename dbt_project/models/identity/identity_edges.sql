@@ -9,6 +9,7 @@
         {'columns': ['left_id', 'left_kind']},
         {'columns': ['right_id', 'right_kind']},
         {'columns': ['via_id', 'via_kind']},
+        {'columns': ['left_node']},
     ],
     pre_hook=[
         "{{ note_changed_namesakes() }}",
@@ -280,6 +281,8 @@ judged as (
         found.confidence,
         found.via_kind,
         found.via_id,
+        left_identifiers.node_id as left_node,
+        right_identifiers.node_id as right_node,
         case
             when
                 (found.left_kind, found.left_id) = (found.right_kind, found.right_id)

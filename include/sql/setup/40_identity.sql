@@ -29,6 +29,15 @@ begin
         identity.int_identifiers, identity.int_identity_evidence,
         identity.identity_edges, identity.identifiers cascade;
     end if;
+    if to_regclass('identity.identity_edges') is not null and not exists (
+        select from pg_attribute
+        where
+            attrelid = to_regclass('identity.identity_edges')
+            and attname = 'left_node'
+    ) then
+        drop table identity.identity_edges cascade;
+        drop table if exists identity.changed_edges;
+    end if;
 end
 $$;
 
@@ -93,12 +102,12 @@ create table if not exists identity.changed_nodes (
     was_first_seen_at timestamptz
 );
 create table if not exists identity.changed_edges (
-    left_kind text not null,
-    left_id text not null,
-    right_kind text not null,
-    right_id text not null,
+    left_node bigint not null,
+    right_node bigint not null,
     was_joining boolean not null,
-    primary key (left_id, right_id, left_kind, right_kind)
+    -- NULL: a row went, and others of the pair may stand
+    is_joining boolean,
+    primary key (left_node, right_node)
 );
 
 -- Identifiers whose evidence changed: int_identifiers and identity_edges judge them
@@ -180,17 +189,23 @@ as $$
 begin
     if tg_op in ('DELETE', 'UPDATE') then
         insert into identity.changed_edges as noted
-        select left_kind, left_id, right_kind, right_id, bool_or(is_joining)
+        select left_node, right_node, bool_or(is_joining), null
         from gone
-        group by left_kind, left_id, right_kind, right_id
-        on conflict (left_id, right_id, left_kind, right_kind) do update
-            set was_joining = true
-            where excluded.was_joining and not noted.was_joining;
+        group by left_node, right_node
+        on conflict (left_node, right_node) do update
+            set
+                was_joining = noted.was_joining or excluded.was_joining,
+                is_joining = null;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
-        insert into identity.changed_edges
-        select distinct left_kind, left_id, right_kind, right_id, false from come
-        on conflict do nothing;
+        insert into identity.changed_edges as noted
+        select left_node, right_node, false, bool_or(is_joining)
+        from come
+        group by left_node, right_node
+        on conflict (left_node, right_node) do update
+            set is_joining = nullif(
+                excluded.is_joining or coalesce(noted.is_joining, false), false
+            );
     end if;
     return null;
 end
