@@ -133,6 +133,7 @@ def warehouse(touches: int, console: Console) -> None:
         console.print(table)
         ratio = full[0] / rows[0][1]
         console.print(
+            "the goals are of 10,000,000 touches; "
             f"full build / sort: {ratio:.2f}, goal 4: {verdict(ratio <= 4)}\n"
             f"one person in 100: {one[0] / full[0]:.1%} of the full build, "
             f"{one[0] - 0.03 * full[0]:+.1f} s over 3 %, goal +5 s: "

@@ -32,8 +32,8 @@ models (attribution_model) as (
 costs_of_months as (
 
     select
-        date_trunc('month', cost_date)::date as conversion_month,
         channel,
+        date_trunc('month', cost_date)::date as conversion_month,
         sum(cost_amount) as cost_amount
     from costs
     group by date_trunc('month', cost_date)::date, channel
@@ -44,9 +44,9 @@ costs_of_months as (
 without_margin as (
 
     select
-        date_trunc('month', result_date)::date as conversion_month,
         channel,
         attribution_model,
+        date_trunc('month', result_date)::date as conversion_month,
         sum(sales_without_margin) as sales_without_margin
     from results
     where date_basis = 'by_payment'
@@ -57,17 +57,16 @@ without_margin as (
 estimated as (
 
     select
-        conversion_month,
-        channel,
-        attribution_model,
-        max(replicates) as replicates,
         {% for figure in figures %}
         {% for bound in ['value', 'low', 'high'] %}
         max({{ bound }}) filter (where figure = '{{ figure }}')
-            as {{ figure }}_{{ bound }}{{ ',' if not loop.last }}
+            as {{ figure }}_{{ bound }},
         {% endfor %}
-        {{ ',' if not loop.last }}
         {% endfor %}
+        conversion_month,
+        channel,
+        attribution_model,
+        max(replicates) as replicates
     from intervals
     group by conversion_month, channel, attribution_model
 
@@ -144,14 +143,16 @@ judged as (
         conversion_month,
         channel,
         attribution_model,
-        cast(replicates as integer) as replicates,
-        cast(cost_amount as numeric(18, 6)) as cost_amount,
+        replicates::integer as replicates,
+        cost_amount::numeric(18, 6) as cost_amount,
         {% for figure in figures %}
         cast({{ figure }}_value as numeric(20, 6)) as {{ figure }},
         cast({{ figure }}_low as numeric(20, 6)) as {{ figure }}_low,
         cast({{ figure }}_high as numeric(20, 6)) as {{ figure }}_high,
         {% endfor %}
-        {% for bound, name in [('value', 'romi'), ('low', 'romi_low'), ('high', 'romi_high')] %}
+        {% for bound, name in [
+            ('value', 'romi'), ('low', 'romi_low'), ('high', 'romi_high')
+        ] %}
         case
             when is_judged
                 then
@@ -161,17 +162,16 @@ judged as (
                     )
         end as {{ name }},
         {% endfor %}
-        cast(sales_without_margin as numeric(20, 9)) as sales_without_margin,
-        cast(
-            revenue_between_models
-            / nullif(greatest(revenue_of_models, 0), 0) as numeric(20, 9)
-        ) as disagreement,
+        sales_without_margin::numeric(20, 9) as sales_without_margin,
+        (
+            revenue_between_models / nullif(greatest(revenue_of_models, 0), 0)
+        )::numeric(20, 9) as disagreement,
         case
             when is_judged then margin_low < cost_amount and margin_high > cost_amount
         end as crosses_break_even,
-        case when cost_amount > 0 then cast(profitable_models as integer) end
+        case when cost_amount > 0 then profitable_models::integer end
             as profitable_models,
-        cast(models_count as integer) as models_count,
+        models_count::integer as models_count,
         case
             when is_judged
                 then format(

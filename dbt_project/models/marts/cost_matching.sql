@@ -86,8 +86,8 @@ costs_of_keys as (
 costs_of_steps as (
 
     select
-        date_trunc('month', costs_of_keys.cost_date)::date as month,
         costs_of_keys.platform,
+        date_trunc('month', costs_of_keys.cost_date)::date as cost_month,
         coalesce(visits_of_steps.match_step, '(no visit)') as match_step,
         sum(
             costs_of_keys.cost_amount
@@ -114,9 +114,9 @@ costs_of_steps as (
 counted as (
 
     select
-        date_trunc('month', touch_date)::date as month,
         platform,
         match_step,
+        date_trunc('month', touch_date)::date as cost_month,
         sum(touches_count) as visits,
         sum(with_keyword_count) as visits_with_keyword,
         sum(with_cost_count) as visits_with_cost
@@ -129,7 +129,7 @@ counted as (
 steps as (
 
     select
-        coalesce(counted.month, costs_of_steps.month) as month,
+        coalesce(counted.cost_month, costs_of_steps.cost_month) as cost_month,
         coalesce(counted.platform, costs_of_steps.platform) as platform,
         coalesce(counted.match_step, costs_of_steps.match_step) as match_step,
         coalesce(counted.visits, 0) as visits,
@@ -139,7 +139,7 @@ steps as (
     from counted
     full outer join costs_of_steps
         on
-            counted.month = costs_of_steps.month
+            counted.cost_month = costs_of_steps.cost_month
             and counted.platform = costs_of_steps.platform
             and counted.match_step = costs_of_steps.match_step
 
@@ -148,21 +148,18 @@ steps as (
 with_shares as (
 
     select
-        month,
+        cost_month,
         platform,
         match_step,
-        cast(visits as bigint) as visits,
-        cast(visits_with_keyword as bigint) as visits_with_keyword,
-        cast(visits_with_cost as bigint) as visits_with_cost,
-        cast(cost_amount as numeric(18, 6)) as cost_amount,
-        cast(
-            visits / nullif(sum(visits) over whole, 0) as numeric(10, 9)
-        ) as visits_share,
-        cast(
-            cost_amount / nullif(sum(cost_amount) over whole, 0) as numeric(10, 9)
-        ) as cost_share
+        visits::bigint as visits,
+        visits_with_keyword::bigint as visits_with_keyword,
+        visits_with_cost::bigint as visits_with_cost,
+        cost_amount::numeric(18, 6) as cost_amount,
+        (visits / nullif(sum(visits) over whole, 0))::numeric(10, 9) as visits_share,
+        (cost_amount / nullif(sum(cost_amount) over whole, 0))::numeric(10, 9)
+            as cost_share
     from steps
-    window whole as (partition by month, platform)
+    window whole as (partition by cost_month, platform)
 
 )
 

@@ -30,11 +30,11 @@ build_info as (
 money as (
 
     select
-        coalesce(person_id, conversion_id) as customer_id,
         credited_as,
         attributed_at,
         attributed_date,
-        revenue_amount
+        revenue_amount,
+        coalesce(person_id, conversion_id) as customer_id
     from conversions
     where credited_as in ('sale', 'repeat_sale')
 
@@ -88,17 +88,17 @@ matured as (
 summed_wide as (
 
     select
-        date_trunc('month', conversions.attributed_date)::date as first_sale_month,
-        coalesce(touchpoints.channel, '(not attributed)') as channel,
         {% for model in models %}
         sum(
             credits.{{ model.name }}
-            * cast(conversions.conversion_kind = 'sale' as integer)
+            * (conversions.conversion_kind = 'sale')::integer
         ) as {{ model.name }}_customers,
-        sum(
-            credits.{{ model.name }} * conversions.revenue_amount
-        ) as {{ model.name }}_revenue{{ ',' if not loop.last }}
+        sum(credits.{{ model.name }} * conversions.revenue_amount)
+            as {{ model.name }}_revenue,
         {% endfor %}
+        date_trunc('month', conversions.attributed_date)::date
+            as first_sale_month,
+        coalesce(touchpoints.channel, '(not attributed)') as channel
     from credits
     inner join conversions on credits.conversion_id = conversions.conversion_id
     left join touchpoints on credits.touchpoint_id = touchpoints.touchpoint_id
@@ -127,7 +127,6 @@ turned_long as (
         ){{ ',' if not loop.last }}
         {% endfor %}
     ) as models (attribution_model, customers, revenue)
-    where models.customers <> 0 or models.revenue <> 0
 
 ),
 
@@ -137,15 +136,15 @@ predicted as (
         turned_long.first_sale_month,
         turned_long.channel,
         turned_long.attribution_model,
-        cast(turned_long.customers as numeric(20, 9)) as new_customers,
-        cast(turned_long.revenue as numeric(28, 11)) as first_revenue,
         matured.matured_customers,
-        cast(matured.repeat_ratio as numeric(20, 9)) as repeat_ratio,
-        cast(
-            turned_long.revenue * (1 + matured.repeat_ratio) as numeric(28, 11)
-        ) as predicted_ltv
+        (turned_long.customers)::numeric(20, 9) as new_customers,
+        (turned_long.revenue)::numeric(28, 11) as first_revenue,
+        (matured.repeat_ratio)::numeric(20, 9) as repeat_ratio,
+        (turned_long.revenue * (1 + matured.repeat_ratio))::numeric(28, 11)
+            as predicted_ltv
     from turned_long
     cross join matured
+    where turned_long.customers <> 0 or turned_long.revenue <> 0
 
 )
 

@@ -1,5 +1,6 @@
 {% set models = attribution_models() %}
 {% set sources = var('identity_sources') %}
+{% set hubs = {'visits': 'visit', 'calls': 'call', 'leads': 'crm_lead'} %}
 
 with
 
@@ -161,7 +162,7 @@ explained as (
                             else 'touches_of_deals.' ~ model.touch }}::text
                         || ' takes all'
                 {% endif %}
-                else {{ (model.why or 'null::text') | replace('source_rank', 'rank_of_source') }}
+                else {{ model.why | replace('source_rank', 'rank_of_source') }}
             end{{ ',' if not loop.last }}
             {% endfor %}
         ) as why
@@ -224,10 +225,10 @@ named_records as (
         on touches_to_explain.touchpoint_id = records_of_touches.touchpoint_id
     inner join (
         values
-        {%- for each in sources if each['contract'] in ['visits', 'calls', 'leads'] %}
+        {%- for each in sources if each['contract'] in hubs %}
         (
             '{{ each["source"] }}', '{{ each["contract"] }}',
-            '{{ {"visits": "visit", "calls": "call", "leads": "crm_lead"}[each["contract"]] }}'
+            '{{ hubs[each["contract"]] }}'
         ){{ ',' if not loop.last }}
         {%- endfor %}
     ) as sources (source, contract, left_kind)

@@ -1,5 +1,5 @@
--- Judged anew by each build: a reason depends on identifiers, and those may change while
--- the person's path stays as empty as it was.
+-- Judged anew by each build: a reason depends on identifiers, and those may change
+-- while the person's path stays as empty as it was.
 with
 
 credits as (
