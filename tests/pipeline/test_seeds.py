@@ -98,7 +98,9 @@ def test_the_line_and_the_column_are_named(seeds: Path, rows: str, said: str) ->
 
 def test_a_line_is_counted_as_an_editor_counts(seeds: Path) -> None:
     rows = 'bitrix24,"two\nlines",call,,\nbitrix24,"two\nlines",form,,\n'
-    said = refused(seeds, "crm,source_id,contact_channel,source,medium\n" + rows, "lead_sources")
+    said = refused(
+        seeds, "crm,source_id,contact_channel,source,medium\n" + rows, "lead_sources"
+    )
     assert "lead_sources.csv line 4, column crm and source_id" in said
     assert "stands on line 2 already" in said
 

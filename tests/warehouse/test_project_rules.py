@@ -315,7 +315,13 @@ def test_relations_are_named_by_ref_and_source(models: dict[str, Node]) -> None:
     found = 0
     for name, model in models.items():
         sql = sql_of(model)
-        steps = set(re.findall(r"^(\w+)(?: \([\w, ]+\))? as \($", sql, re.MULTILINE))
+        steps = set(
+            re.findall(
+                r"^(\w+)(?: \([\w, ]+\))? as (?:not materialized )?\($",
+                sql,
+                re.MULTILINE,
+            )
+        )
         for match in re.finditer(
             r"(?<!distinct )\b(?:from|join)\s+(?:lateral\s+)?+([a-z_][\w.]*+)(?!\s*\()",
             sql,
