@@ -362,7 +362,8 @@
 {#  The limits in one text.  #}
 {% macro identity_limits() -%}
     {%- for name in [
-        'identifier_max_contacts', 'identifier_max_client_ids', 'identity_min_confidence'
+        'identifier_max_contacts', 'identifier_max_client_ids', 'identity_min_confidence',
+        'identity_nameless_days'
     ] -%}
     {{ name }}={{ var(name) }};
     {%- endfor -%}

@@ -103,7 +103,8 @@ pairs as (
         identifier,
         other_kind,
         other_id,
-        bool_or(name_token is not null) as is_named
+        bool_or(name_token is not null) as is_named,
+        min(seen_at) as seen_at
     from sides
     where
         other_id is not null
@@ -123,6 +124,12 @@ holders as (
             where other_kind in {{ browser_kinds }} and is_named
         ) as named_client_ids_count,
         count(*) filter (where other_kind = 'crm_lead') as leads_count,
+        count(*) filter (where other_kind = 'call') as calls_count,
+        count(*) filter (where other_kind = 'crm_lead' and not is_named)
+            as nameless_leads_count,
+        max(seen_at) filter (where other_kind in ('crm_lead', 'crm_contact'))
+        - min(seen_at) filter (where other_kind in ('crm_lead', 'crm_contact'))
+            as holders_span,
         count(*) filter (where other_kind = 'phone') as phones_count
     from pairs
     group by kind, identifier
@@ -152,6 +159,7 @@ counted as (
         rules.rule,
         token_facts.number_type,
         token_facts.mailbox_class,
+        holders.holders_span,
         coalesce(token_facts.is_own_number, false) as is_own_number,
         coalesce(token_facts.is_placeholder, false) as is_placeholder,
         coalesce(holders.contacts_count, 0) as contacts_count,
@@ -159,6 +167,8 @@ counted as (
         coalesce(holders.client_ids_count, 0) as client_ids_count,
         coalesce(holders.named_client_ids_count, 0) as named_client_ids_count,
         coalesce(holders.leads_count, 0) as leads_count,
+        coalesce(holders.calls_count, 0) as calls_count,
+        coalesce(holders.nameless_leads_count, 0) as nameless_leads_count,
         coalesce(holders.phones_count, 0) as phones_count
     from seen
     inner join node_kinds on seen.kind = node_kinds.kind
@@ -248,6 +258,19 @@ classified as (
                 kind = 'phone'
                 and named_client_ids_count > 0
                 and named_client_ids_count < client_ids_count
+                then 'shared'
+            -- who asks again soon is who asked; long after, without a name, it may be
+            -- anybody at that phone (a card of theirs would be tied to the request)
+            when
+                kind = 'phone'
+                and nameless_leads_count > 0
+                and holders_span
+                > make_interval(days => {{ var('identity_nameless_days') }})
+                then 'shared'
+            -- a landline is a home's or an office's: who uses it twice need not be one
+            when
+                number_type = 'fixed_line'
+                and greatest(leads_count, client_ids_count, calls_count) >= 2
                 then 'shared'
             else 'joining'
         end as standing

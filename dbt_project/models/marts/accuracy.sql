@@ -1,5 +1,5 @@
--- What can be said about how right we are: counted from the warehouse itself, and, where
--- the truth is known (the simulated company), what was measured against it.
+-- What can be said about how right we are: counted from the warehouse, and, where the
+-- truth is known (the simulated company), measured against it.
 with
 
 measured as (
