@@ -25,6 +25,8 @@ evidence as (
         edges.contract,
         edges.account_id,
         edges.record_key,
+        edges.via_kind,
+        edges.via_id,
         {{ reporting_date('edges.first_seen_at') }} as first_seen_date,
         edges.first_seen_at,
         edges.last_seen_at,
