@@ -62,7 +62,7 @@ call_certainty as (
                 where confidence >= {{ var('identity_min_confidence') }}
             )
         )::numeric / nullif(count(*), 0) as figure,
-        count(*) || ' calls from numbers that were shown to a browser' as details
+        count(*) || ' calls, each of a number shown to a browser' as details
     from calls
 
 ),
