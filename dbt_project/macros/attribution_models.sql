@@ -93,6 +93,24 @@ coalesce(
 {% endmacro %}
 
 
+{#
+    The credit of a touch: all or nothing of the one touch that a model names, else the
+    difference of the running shares, which are in billionths.
+#}
+{% macro credit_of(model) -%}
+    {%- if model.touch is defined -%}
+        case
+            when touches_count = 0 or touch_number = {{ model.touch }} then 1.000000000
+            else 0.000000000
+        end
+    {%- else -%}
+        0.000000001 * (
+            {{ model.name }}_share - lag({{ model.name }}_share, 1, 0) over in_order
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+
 {# The dates a result may be shown on; each is a column <name>_date of credited rows. #}
 {% macro date_bases() %}
 {{ return(['by_click', 'by_lead', 'by_payment']) }}

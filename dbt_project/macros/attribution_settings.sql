@@ -11,6 +11,13 @@
 
 {% macro attribution_settings(kind) %}
 {% set given = var('attribution') %}
+{% if given is not mapping %}{# a linter knows no vars #}
+    {{ return({
+        'window_days': 1, 'cycle': 'all_touches', 'converting_touch_counts': true,
+        'half_life_days': 1, 'position_weights': [], 'w_shaped_weights': [],
+        'more_direct_channels': [],
+    }) }}
+{% endif %}
 {% for name in given if name not in ['default'] + attribution_kinds() %}
     {{ exceptions.raise_compiler_error(
         "var attribution: no conversion kind '" ~ name ~ "', choose one of: default, "
@@ -72,3 +79,10 @@
         more_direct_channels
     )
 {%- endmacro %}
+
+
+{# The pairs of a var that is a mapping, as a list; a linter knows no vars. #}
+{% macro pairs_of(name) %}
+{% set given = var(name) %}
+{{ return(given.items() | list if given is mapping else [('key', [])]) }}
+{% endmacro %}

@@ -52,3 +52,36 @@
         when 'vk_ads' then 'vk_ads'
     end
 {%- endmacro %}
+
+
+{#
+    The macros of a link in Direct's words: {campaignid} and {{ '{{campaign.id}}' }} are
+    {campaign_id}, {creative} and {{ '{{ad.id}}' }} are {ad_id}.
+#}
+{% macro in_directs_words(platform, query) -%}
+    case {{ platform }}
+        when 'yandex_direct' then {{ query }}
+        when 'google_ads' then
+            replace(
+                replace(
+                    replace(
+                        replace({{ query }}, '{campaignid}', '{campaign_id}'),
+                        '{adgroupid}', '{adgroup_id}'
+                    ),
+                    '{creative}', '{ad_id}'
+                ),
+                '{_campaign}', '{campaign_name}'
+            )
+        else
+            replace(
+                replace(
+                    regexp_replace(
+                        {{ query }}, '[{][{]([a-z_]+)[.]?([a-z_]*)[}][}]',
+                        '{\1_\2}', 'g'
+                    ),
+                    '_}', '}'
+                ),
+                '{adset_id}', '{adgroup_id}'
+            )
+    end
+{%- endmacro %}

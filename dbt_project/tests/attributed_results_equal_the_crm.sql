@@ -53,25 +53,25 @@ deal_counts as (
 sale_counts as (
 
     select
-        count(*) filter (where lines.line_kind = 'sale') as sales_gross,
-        count(*) filter (where lines.line_kind = 'sale')
-        - count(*) filter (where lines.is_full_refund) as sales,
+        count(*) filter (where money.line_kind = 'sale') as sales_gross,
+        count(*) filter (where money.line_kind = 'sale')
+        - count(*) filter (where money.is_full_refund) as sales,
         count(
             distinct coalesce(
                 deals.person_id,
                 offline_sales.person_id,
-                concat_ws('|', lines.account_id, lines.deal_id, lines.sale_id)
+                concat_ws('|', money.account_id, money.deal_id, money.sale_id)
             )
-        ) filter (where lines.line_kind = 'sale') as new_customers
-    from sale_lines as lines
+        ) filter (where money.line_kind = 'sale') as new_customers
+    from sale_lines as money
     left join deals
         on
-            lines.account_id = deals.account_id
-            and lines.deal_id = deals.deal_id
+            money.account_id = deals.account_id
+            and money.deal_id = deals.deal_id
     left join offline_sales
         on
-            lines.account_id = offline_sales.account_id
-            and lines.sale_id = offline_sales.sale_id
+            money.account_id = offline_sales.account_id
+            and money.sale_id = offline_sales.sale_id
 
 ),
 

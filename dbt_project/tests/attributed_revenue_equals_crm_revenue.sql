@@ -30,14 +30,14 @@ results as (
 sales as (
 
     select
-        lines.line_date,
-        lines.line_amount as revenue,
-        coalesce(leads.created_date, deals.created_date, lines.sold_date) as lead_date
-    from sale_lines as lines
+        money.line_date,
+        money.line_amount as revenue,
+        coalesce(leads.created_date, deals.created_date, money.sold_date) as lead_date
+    from sale_lines as money
     left join deals
         on
-            lines.account_id = deals.account_id
-            and lines.deal_id = deals.deal_id
+            money.account_id = deals.account_id
+            and money.deal_id = deals.deal_id
     left join leads
         on
             deals.account_id = leads.account_id

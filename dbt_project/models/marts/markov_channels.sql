@@ -1,5 +1,3 @@
-{% set kinds = var('markov_fitted_kind') %}
-
 with
 
 versions as (
@@ -30,7 +28,7 @@ credits as (
 kinds (conversion_kind, fitted_kind) as (
 
     values
-    {%- for conversion_kind, fitted_kind in kinds.items() %}
+    {%- for conversion_kind, fitted_kind in pairs_of('markov_fitted_kind') %}
     ('{{ conversion_kind }}', '{{ fitted_kind }}'){{ ',' if not loop.last }}
     {%- endfor %}
 

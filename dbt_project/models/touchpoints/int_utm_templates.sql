@@ -30,35 +30,12 @@ links as (
 
 ),
 
--- the platforms' words for one thing in Direct's: {{ '{{ad.id}}' }} and {creative} are {ad_id}
+-- the platforms' words for one thing, in Direct's
 in_one_language as (
 
     select
         account_id,
-        case platform
-            when 'google_ads' then
-                replace(
-                    replace(
-                        replace(
-                            replace(query, '{campaignid}', '{campaign_id}'),
-                            '{adgroupid}', '{adgroup_id}'
-                        ),
-                        '{creative}', '{ad_id}'
-                    ),
-                    '{_campaign}', '{campaign_name}'
-                )
-            when 'yandex_direct' then query
-            else
-                replace(
-                    replace(
-                        regexp_replace(
-                            query, '[{][{]([a-z_]+)[.]?([a-z_]*)[}][}]', '{\1_\2}', 'g'
-                        ),
-                        '_}', '}'
-                    ),
-                    '{adset_id}', '{adgroup_id}'
-                )
-        end as query
+        {{ in_directs_words('platform', 'query') }} as query
     from links
 
 ),

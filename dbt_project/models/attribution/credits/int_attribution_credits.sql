@@ -34,13 +34,13 @@ with_fitted_weights as (
         paths.*,
         fitted_weights.version_id as markov_version_id,
         coalesce(
-            nullif(fitted_weights.weights ->> paths.channel, '')::double precision, 0
+            cast(fitted_weights.weights ->> paths.channel as double precision), 0
         ) as removal_effect
     from paths
     left join fitted_weights
         on
             paths.credited_as = fitted_weights.conversion_kind
-            and date_trunc('month', paths.attributed_date)::date
+            and cast(date_trunc('month', paths.attributed_date) as date)
             = fitted_weights.conversion_month
 
 ),
@@ -113,19 +113,10 @@ credited as (
         touch_date,
         touch_number,
         touches_count,
-        markov_version_id,
         {% for model in models %}
-        {% if model.touch is defined %}
-        case
-            when touches_count = 0 or touch_number = {{ model.touch }} then 1.000000000
-            else 0.000000000
-        end as {{ model.name }}{{ ',' if not loop.last }}
-        {% else %}
-        0.000000001 * (
-            {{ model.name }}_share - lag({{ model.name }}_share, 1, 0) over in_order
-        ) as {{ model.name }}{{ ',' if not loop.last }}
-        {% endif %}
+        {{ credit_of(model) }} as {{ model.name }},
         {% endfor %}
+        markov_version_id
     from accumulated
     window in_order as (
         partition by conversion_hash, conversion_id order by touch_number
@@ -142,12 +133,12 @@ labelled as (
         coalesce(credited.touch_date, credited.attributed_date) as touch_date,
         least(credited.touch_number, credited.touches_count) as touch_number,
         credited.touches_count,
-        credited.markov_version_id,
         {% for model in models %}
         cast(
             credited.{{ model.name }} as numeric(10, 9)
-        ) as {{ model.name }}{{ ',' if not loop.last }}
+        ) as {{ model.name }},
         {% endfor %}
+        credited.markov_version_id
     from credited
 
 )

@@ -22,7 +22,7 @@ kinds as (
         kinds.conversion_kind
     from (
         values
-        {%- for conversion_kind, fitted_kind in var('markov_fitted_kind').items() %}
+        {%- for conversion_kind, fitted_kind in pairs_of('markov_fitted_kind') %}
         ('{{ fitted_kind }}', '{{ conversion_kind }}'){{ ',' if not loop.last }}
         {%- endfor %}
     ) as kinds (fitted_kind, conversion_kind)

@@ -2,8 +2,6 @@
 -- when the person did not convert, in nothing.
 {{ config(materialized='table') }}
 
-{% set kinds = var('markov_conversion_kinds') %}
-
 with
 
 paths as (
@@ -32,13 +30,20 @@ fitted_kinds as (
         kinds.conversion_kind
     from (
         values
-        {%- for fitted_kind, members in kinds.items() %}
+        {%- for fitted_kind, members in pairs_of('markov_conversion_kinds') %}
         {%- set outer_last = loop.last %}
         {%- for member in members %}
         ('{{ fitted_kind }}', '{{ member }}'){{ ',' if not (loop.last and outer_last) }}
         {%- endfor %}
         {%- endfor %}
     ) as kinds (fitted_kind, conversion_kind)
+
+),
+
+chains as (
+
+    select distinct fitted_kind
+    from fitted_kinds
 
 ),
 
@@ -87,7 +92,7 @@ touches_without_conversion as (
         max(touchpoints.touched_at) over whole_path as last_touched_at,
         max(touchpoints.touch_date) over whole_path as last_touch_date
     from touchpoints
-    cross join (select distinct fitted_kind from fitted_kinds) as chains
+    cross join chains
     left join last_conversions
         on
             touchpoints.person_id = last_conversions.person_id

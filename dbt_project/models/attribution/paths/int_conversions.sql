@@ -272,7 +272,7 @@ with_previous as (
                 coalesce(person_id, conversion_id),
                 case credited_as when 'repeat_sale' then 'sale' else credited_as end
             order by attributed_at
-            range between unbounded preceding and '1 microsecond' preceding
+            range between unbounded preceding and interval '1 microsecond' preceding
         ) as previous_at
     from unioned
 

@@ -245,13 +245,25 @@ with_milestones as (
         settings.half_life_days,
         settings.position_weights,
         settings.w_shaped_weights,
-        cast(touch_number = 1 as integer) * settings.w_shaped_weights[1]
-        + cast(touch_number = lead_touch_number as integer)
+        cast(with_numbers.touch_number = 1 as integer) * settings.w_shaped_weights[1]
+        + cast(with_numbers.touch_number = with_numbers.lead_touch_number as integer)
         * settings.w_shaped_weights[2]
-        + cast(touch_number = deal_touch_number as integer)
+        + cast(with_numbers.touch_number = with_numbers.deal_touch_number as integer)
         * settings.w_shaped_weights[3] as milestone_weight
     from with_numbers
     inner join settings on with_numbers.credited_as = settings.conversion_kind
+
+),
+
+with_weight_between as (
+
+    select
+        *,
+        case
+            when milestone_weight > 0 or touches_between < 1 then 0
+            else w_shaped_weights[4] / touches_between
+        end as weight_between
+    from with_milestones
 
 ),
 
@@ -285,22 +297,17 @@ weighed as (
         days_before_last,
         power(0.5, least(days_before_last / half_life_days, 1000)) as decay_weight,
         case
-            when touches_count = 2 then
-                position_weights[case touch_number when 1 then 1 else 3 end]
-                + position_weights[2] / 2
+            when touches_count = 2
+                then position_weights[touch_number * 2 - 1] + position_weights[2] / 2
             when touch_number = 1 then position_weights[1]
             when touch_number = touches_count then position_weights[3]
             else position_weights[2] / (touches_count - 2)
         end as position_weight,
         case
-            when lead_touch_number > 0 and deal_touch_number > 0 then
-                milestone_weight
-                + case
-                    when milestone_weight > 0 or touches_between < 1 then 0
-                    else w_shaped_weights[4] / touches_between
-                end
+            when lead_touch_number > 0 and deal_touch_number > 0
+                then milestone_weight + weight_between
         end as milestones_weight
-    from with_milestones
+    from with_weight_between
 
 ),
 
