@@ -15,6 +15,6 @@
 {#  The source_key of a cost that people wrote down: a source and a medium, no more.  #}
 {% macro manual_source_key(relation) -%}
     {{ surrogate_key([
-        'null', 'null', relation ~ '.source', relation ~ '.medium', 'null',
+        'null', 'null', relation ~ '.source_name', relation ~ '.medium', 'null',
     ]) }}
 {%- endmacro %}

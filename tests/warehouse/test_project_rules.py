@@ -52,6 +52,7 @@ STAGED_TWICE = {
     "stg_bitrix24__payments",
     "stg_bitrix24__products",
     "stg_comagic__messages",
+    "stg_yandex_metrica__goal_hits",
     # amoCRM keeps a request and its deal as one record, which staging parts
     "stg_amocrm__contact_tokens",
     "stg_amocrm__deal_contacts",
@@ -68,6 +69,9 @@ SEEDS_OF_STAGING = {("stg_amocrm__lead_moves", "stage_map")}
 PAST_THE_STATIONS = {
     ("reconciliation", "stg_raw_daily_totals"),
     ("reconciliation", "stg_yandex_direct__campaign_performance"),
+    ("reconciliation", "stg_google_ads__campaign_performance"),
+    ("reconciliation", "stg_meta_ads__campaign_performance"),
+    ("reconciliation", "stg_vk_ads__campaign_performance"),
 }
 # made by Python steps, typed and keyed: there is nothing to stage
 OWN_SOURCES = {"attribution", "identity", "ops"}
@@ -76,6 +80,7 @@ OWN_SOURCES = {"attribution", "identity", "ops"}
 WITHOUT_KEY = {
     "stg_raw_daily_totals",
     "stg_yandex_direct__ad_performance",
+    "stg_google_ads__ad_performance",
     "profit_bridge",
     "int_touchpoints_before_conversion",
 }
@@ -427,5 +432,6 @@ def test_each_interface_has_a_contract(models: dict[str, Node]) -> None:
         "int_touchpoints",
         "int_visits",
         "stg_yandex_direct__ad_performance",
+        "stg_google_ads__ad_performance",
     ):
         assert models[name]["config"]["contract"]["enforced"], name

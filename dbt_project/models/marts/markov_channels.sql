@@ -46,8 +46,9 @@ without_touch as (
 totals as (
 
     select
-        date_trunc('month', conversions.attributed_date)::date as conversion_month,
         conversions.credited_as as conversion_kind,
+        cast(date_trunc('month', conversions.attributed_date) as date)
+            as conversion_month,
         without_touch.conversion_id is null as is_touched,
         -- later payments and refunds belong to the sale that they follow
         count(*) filter (
@@ -59,7 +60,7 @@ totals as (
     left join without_touch
         on conversions.conversion_id = without_touch.conversion_id
     group by
-        date_trunc('month', conversions.attributed_date)::date,
+        cast(date_trunc('month', conversions.attributed_date) as date),
         conversions.credited_as,
         without_touch.conversion_id is null
 
@@ -144,16 +145,16 @@ summed as (
         conversion_month,
         conversion_kind,
         channel,
-        max(version_id) as version_id,
-        max(period_from) as period_from,
-        max(removal_effect) as removal_effect,
         cast(
             max(effect_share) filter (where channel <> '(not attributed)')
             as numeric(10, 9)
         ) as effect_share,
         cast(sum(effect_share * conversions) as numeric(20, 9)) as conversions,
         cast(sum(effect_share * revenue) as numeric(28, 11)) as revenue,
-        cast(sum(effect_share * margin) as numeric(28, 11)) as margin
+        cast(sum(effect_share * margin) as numeric(28, 11)) as margin,
+        max(version_id) as version_id,
+        max(period_from) as period_from,
+        max(removal_effect) as removal_effect
     from shared
     group by conversion_month, conversion_kind, channel
 

@@ -39,7 +39,7 @@ combinations as (
         {{ manual_source_key('manual_costs') }} as source_key,
         null as traffic_source,
         null as adv_engine,
-        source as utm_source,
+        source_name as utm_source,
         medium as utm_medium,
         null as referral
     from manual_costs

@@ -22,10 +22,17 @@ stage_events as (
 
 ),
 
+stage_map as (
+
+    select * from {{ ref('stage_map') }}
+
+),
+
 -- stages in which a lead is a deal; a lost one may have been none
 deal_stages as (
 
-    select distinct stage_id from {{ ref('stage_map') }}
+    select distinct stage_id
+    from stage_map
     where crm = 'amocrm' and entity = 'deal' and canonical_stage <> 'lost'
 
 ),
