@@ -53,25 +53,25 @@ deal_counts as (
 sale_counts as (
 
     select
-        count(*) filter (where money.line_kind = 'sale') as sales_gross,
-        count(*) filter (where money.line_kind = 'sale')
-        - count(*) filter (where money.is_full_refund) as sales,
+        count(*) filter (where amounts.line_kind = 'sale') as sales_gross,
+        count(*) filter (where amounts.line_kind = 'sale')
+        - count(*) filter (where amounts.is_full_refund) as sales,
         count(
             distinct coalesce(
                 deals.person_id,
                 offline_sales.person_id,
-                concat_ws('|', money.account_id, money.deal_id, money.sale_id)
+                concat_ws('|', amounts.account_id, amounts.deal_id, amounts.sale_id)
             )
-        ) filter (where money.line_kind = 'sale') as new_customers
-    from sale_lines as money
+        ) filter (where amounts.line_kind = 'sale') as new_customers
+    from sale_lines as amounts
     left join deals
         on
-            money.account_id = deals.account_id
-            and money.deal_id = deals.deal_id
+            amounts.account_id = deals.account_id
+            and amounts.deal_id = deals.deal_id
     left join offline_sales
         on
-            money.account_id = offline_sales.account_id
-            and money.sale_id = offline_sales.sale_id
+            amounts.account_id = offline_sales.account_id
+            and amounts.sale_id = offline_sales.sale_id
 
 ),
 

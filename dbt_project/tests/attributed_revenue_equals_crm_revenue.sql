@@ -30,14 +30,14 @@ results as (
 sales as (
 
     select
-        money.line_date,
-        money.line_amount as revenue,
-        coalesce(leads.created_date, deals.created_date, money.sold_date) as lead_date
-    from sale_lines as money
+        amounts.line_date,
+        amounts.line_amount as revenue,
+        coalesce(leads.created_date, deals.created_date, amounts.sold_date) as lead_date
+    from sale_lines as amounts
     left join deals
         on
-            money.account_id = deals.account_id
-            and money.deal_id = deals.deal_id
+            amounts.account_id = deals.account_id
+            and amounts.deal_id = deals.deal_id
     left join leads
         on
             deals.account_id = leads.account_id
