@@ -262,7 +262,8 @@ said as (
         on
             named_records.person_id = identifiers.person_id
             and evidence.right_kind = identifiers.kind
-            and evidence.right_id = identifiers.identifier
+            -- the collation that the index has
+            and evidence.right_id collate "default" = identifiers.identifier  -- noqa: RF02
     left join token_facts on evidence.right_id = token_facts.token
 
 ),
@@ -293,30 +294,34 @@ records as (
 
 ),
 
--- what one visit by a keyword cost on a day, whatever the attribution model
+-- what one visit by a keyword cost on a day, whatever the attribution model; by one
+-- key, as the planner takes seven equal columns for seven reasons to expect one row
+costs_by_key as (
+
+    select
+        costs.cost_amount,
+        {{ cost_key('costs', 'cost_date') }} as cost_key
+    from costs
+
+),
+
+traffic_by_key as (
+
+    select
+        traffic.visits,
+        {{ cost_key('traffic', 'traffic_date') }} as cost_key
+    from traffic
+    where traffic.visits > 0
+
+),
+
 visit_costs as (
 
     select
-        costs.cost_date,
-        costs.platform,
-        costs.account_id,
-        costs.campaign_id,
-        costs.ad_group_id,
-        costs.keyword_key,
-        costs.placement,
-        costs.cost_amount / traffic.visits as visit_cost
-    from costs
-    inner join traffic
-        on
-            costs.cost_date = traffic.traffic_date
-            and costs.channel = traffic.channel
-            and costs.platform = traffic.platform
-            and costs.account_id = traffic.account_id
-            and costs.campaign_id = traffic.campaign_id
-            and costs.ad_group_id = traffic.ad_group_id
-            and costs.keyword_key = traffic.keyword_key
-            and costs.placement = traffic.placement
-    where traffic.visits > 0
+        costs_by_key.cost_key,
+        costs_by_key.cost_amount / traffic_by_key.visits as visit_cost
+    from costs_by_key
+    inner join traffic_by_key on costs_by_key.cost_key = traffic_by_key.cost_key
 
 ),
 
@@ -403,13 +408,8 @@ journal as (
             and marked_touchpoints.keyword_key = keywords.keyword_key
     left join visit_costs
         on
-            marked_touchpoints.touch_date = visit_costs.cost_date
-            and marked_touchpoints.platform = visit_costs.platform
-            and marked_touchpoints.account_id = visit_costs.account_id
-            and marked_touchpoints.campaign_id = visit_costs.campaign_id
-            and marked_touchpoints.ad_group_id = visit_costs.ad_group_id
-            and marked_touchpoints.keyword_key = visit_costs.keyword_key
-            and marked_touchpoints.placement = visit_costs.placement
+            {{ cost_key('marked_touchpoints', 'touch_date') }}
+            = visit_costs.cost_key
 
 )
 

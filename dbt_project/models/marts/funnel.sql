@@ -243,7 +243,8 @@ steps as (
         channel,
         'deals' as funnel_stage,
         is_sale as is_reached,
-        semantic = 'lost' as is_lost,
+        -- one that was paid and then given up was a sale
+        semantic = 'lost' and not is_sale as is_lost,
         amount as value_amount
     from deals_in_cohorts
     union all
