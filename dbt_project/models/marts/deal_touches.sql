@@ -263,7 +263,8 @@ said as (
             named_records.person_id = identifiers.person_id
             and evidence.right_kind = identifiers.kind
             -- the collation that the index has
-            and evidence.right_id collate "default" = identifiers.identifier  -- noqa: RF02
+            and evidence.right_id collate "default"  -- noqa: RF02
+            = identifiers.identifier
     left join token_facts on evidence.right_id = token_facts.token
 
 ),
