@@ -52,8 +52,14 @@ evaluate: env ## dbt-project-evaluator over dbt_project (downloads it from dbt's
 format: env-dev ## format Python
 	@.venv-dev/bin/ruff check --fix-only -q . ; .venv-dev/bin/ruff format -q .
 
-bench: env ## figures with the machine's description: landing against a bare COPY and dlt, the demo
+bench: env ## figures with the machine's description, each beside its peer
 	@$(RUN) -m bench landing
+	@$(RUN) -m bench connectors
+	@$(RUN) -m bench backfill
+	@$(RUN) -m bench identity
+	@$(RUN) -m bench identity_accuracy
+	@$(RUN) -m bench attribution
+	@$(RUN) -m bench accuracy
 	@$(RUN) -m bench demo
 
 up: .env ## production shape: docker compose up (writes .env with generated secrets first)
