@@ -75,6 +75,7 @@ def test_spend_is_right_to_the_kopeck_by_day_campaign_and_keyword(
             """
             select spend_date::text, campaign_id, keyword_id, sum(spend_amount)
             from touchpoints.int_ad_spend_unioned
+            where platform = 'yandex_direct'
             group by spend_date, campaign_id, keyword_id
             """,
         )
@@ -100,7 +101,7 @@ def test_deals_are_the_companys_own(built: str, world: World) -> None:
         for deal_id, *rest in rows(
             built,
             f"select deal_id, semantic, amount{ours}, refund_amount{ours}, closed_at "
-            "from touchpoints.int_deals",
+            "from touchpoints.int_deals where crm = 'bitrix24'",
         )
     }
     assert found == wanted
@@ -115,7 +116,8 @@ def test_persons_are_who_they_are(
         for person, kind, identifier in rows(
             built,
             "select person_id, kind, identifier from identity.int_person_identifiers "
-            "where not is_shared",
+            "where not is_shared and (kind not like 'crm_%' "
+            "or identifier like 'bitrix24:%')",
         )
     }
     found = truth.accuracy(
@@ -136,7 +138,13 @@ def test_channels_of_visits_are_right_where_the_visit_can_know(
 ) -> None:
     """A click that lost all its marks looks direct, or like a Direct click at most."""
     wanted = {str(visit.visit_id): visit.channel for visit in world.visits}
-    found = dict(rows(built, "select visit_id, channel from touchpoints.int_visits"))
+    found = dict(
+        rows(
+            built,
+            "select visit_id, channel from touchpoints.int_visits "
+            "where counter_account_id = 'main'",
+        )
+    )
     assert found.keys() == wanted.keys()
     wrong = {
         (wanted[visit], channel)
@@ -162,7 +170,7 @@ def test_a_click_that_is_tied_to_a_campaign_is_tied_to_the_right_one(
     for visit, step, campaign, keyword in rows(
         built,
         "select visit_id, match_step, campaign_id, keyword_id "
-        "from touchpoints.int_visits where platform is not null",
+        "from touchpoints.int_visits where platform = 'yandex_direct'",
     ):
         steps.add(step)
         true_campaign, true_keyword = wanted[visit]
@@ -176,19 +184,51 @@ def test_a_click_that_is_tied_to_a_campaign_is_tied_to_the_right_one(
     assert right_keyword / with_keyword > 0.99
 
 
+def test_clicks_of_the_other_platforms_are_tied_to_their_campaigns(
+    built: str, world: World
+) -> None:
+    """Google by the id of the click, Meta and VK by the tags of the link."""
+    wanted = {
+        str(visit.visit_id): (visit.platform, visit.campaign_id)
+        for visit in world.branch("spb").visits
+    }
+    found: dict[str, list[bool]] = {}
+    for visit, platform, campaign in rows(
+        built,
+        "select visit_id, platform, campaign_id from touchpoints.int_visits "
+        "where counter_account_id = 'spb' and platform is not null",
+    ):
+        true_platform, true_campaign = wanted[visit]
+        assert platform == true_platform, visit
+        if campaign is not None:
+            assert campaign == str(true_campaign), visit
+        found.setdefault(platform, []).append(campaign is not None)
+    assert set(found) == {"google_ads", "meta_ads", "vk_ads"}
+    assert sum(found["google_ads"]) / len(found["google_ads"]) > 0.9
+    assert all(any(tied) for tied in found.values())
+
+
 def test_calls_in_visits_are_contacts_on_those_visits(built: str, world: World) -> None:
     wanted = {
         str(call.call_id): str(call.visit_id) if call.visit_id else None
         for call in world.calls
     }
-    found = dict(rows(built, "select call_id, visit_id from touchpoints.int_calls"))
+    found = dict(
+        rows(
+            built,
+            "select call_id, visit_id from touchpoints.int_calls "
+            "where tracker_account_id = 'main'",
+        )
+    )
     assert found.keys() == wanted.keys()
     placed = {call: visit for call, visit in found.items() if visit is not None}
     assert placed
     assert all(wanted[call] == visit for call, visit in placed.items())
     (touches,) = rows(
         built,
-        "select count(*) from touchpoints.int_touchpoints where touch_kind = 'call'",
+        "select count(*) from touchpoints.int_touchpoints "
+        "inner join touchpoints.int_calls using (touchpoint_id) "
+        "where touch_kind = 'call' and tracker_account_id = 'main'",
     )
     assert touches == (len(found) - len(placed),)
 
@@ -201,7 +241,8 @@ def test_valid_leads_are_those_the_office_would_count(built: str, world: World) 
         lead: rest
         for lead, *rest in rows(
             built,
-            "select lead_id, is_spam, is_test, is_duplicate from touchpoints.int_leads",
+            "select lead_id, is_spam, is_test, is_duplicate from touchpoints.int_leads "
+            "where account_id = 'main'",
         )
     }
     assert found.keys() == wanted.keys()
