@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = [
-    "setup", "extract", "check-raw", "build", "identify", "fit-models", "estimate-intervals", "check-marts", "publish",
-    "rollback", "accept", "token", "run", "summary",
+    "setup", "extract", "check-raw", "build", "identify", "fit-models",
+    "estimate-intervals", "why", "check-marts", "publish", "rollback", "accept",
+    "token", "run", "summary",
 ]  # fmt: skip
 KEY = "1:" + "5a" * 32
 
