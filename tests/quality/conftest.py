@@ -61,10 +61,15 @@ MODELS = """
         cost_amount numeric(18, 6), cost_amount_with_vat numeric(18, 6),
         currency_code text default 'RUB'
     );
+    create table touchpoints.int_sale_lines (
+        account_id text, deal_id text, line_kind text, line_amount numeric(18, 2)
+    );
+    insert into touchpoints.int_sale_lines values
+    ('main', '1', 'sale', 1000), ('main', '1', 'refund', -100);
     create table touchpoints.int_deals (
         account_id text, deal_id text, semantic text, amount numeric(18, 2),
         amount_with_vat numeric(18, 2), refund_amount numeric(18, 2), refund_date date,
-        currency_code text default 'RUB'
+        currency_code text default 'RUB', crm text default 'bitrix24'
     );
     create table touchpoints.int_leads (lead_id text);
     create table marts_next.fct_result_daily (
@@ -74,7 +79,8 @@ MODELS = """
     );
     create table marts_next.performance_daily (
         date date, date_basis text, attribution_model text, platform text,
-        account_id text, cost_amount numeric, cost_without_visits_amount numeric
+        account_id text, cost_amount numeric, cost_without_visits_amount numeric,
+        clicks bigint default 1
     );
     create table identity.person_identifiers_assigned (
         person_id text, kind text, identifier text, first_seen_at timestamptz
