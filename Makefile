@@ -60,6 +60,7 @@ bench: env ## figures with the machine's description, each beside its peer
 	@$(RUN) -m bench identity_accuracy
 	@$(RUN) -m bench attribution
 	@$(RUN) -m bench accuracy
+	@$(RUN) -m bench company
 	@$(RUN) -m bench demo
 
 up: .env ## production shape: docker compose up (writes .env with generated secrets first)
