@@ -23,6 +23,7 @@ from connectors.base.connection import ConnectionInfo
 from connectors.base.errors import ConfigError, ConnectorError
 from connectors.base.lanes import Shaper
 from connectors.base.pseudonymise import Pseudonymiser, Tokeniser
+from connectors.base.recognise import recognise
 from connectors.base.recording import FAKES, Fakes, Recording, recorder
 from connectors.base.sources import load_sources
 from connectors.base.stream import Window
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from connectors.base.batch import Record
     from connectors.base.connector import Connector
     from connectors.base.sources import Account
+    from connectors.base.stream import Stream
 
 app = typer.Typer(
     help="Try a connector: is its connection good, what would its answers become?",
@@ -39,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ANY = "any"
 AccountOption = Annotated[
     str | None, typer.Option(help="account in sources.yml, when a source has several")
 ]
@@ -71,38 +74,46 @@ def check(source: str, account: AccountOption = None) -> None:
 @app.command()
 def replay(
     source: str,
-    stream: str,
+    stream: Annotated[str, typer.Argument(help=f"a stream, or `{ANY}`: what fits")],
     files: Annotated[
         list[Path], typer.Argument(help="response bodies; .gz is unpacked")
     ],
     account: AccountOption = None,
+    columns: Annotated[
+        str, typer.Option(help="of a table that came without them: A,B,C")
+    ] = "",
 ) -> None:
     """Print what recorded response bodies would land as, one JSON line per record.
 
-    The same code reads them as reads live ones. Records that would become dead
-    letters go to stderr with the reason; then the exit code is 1.
+    The same code reads them as reads live ones. What holds no records (an error, a state,
+    an event, a token, an answer to another query) is named on stderr. Records that would
+    become dead letters go there with the reason; then, and for what nobody knows or the
+    named stream does not ask for, the exit code is 1.
     """
     configured = load_sources().get(source, account)
     cls = registry.connector_class(source)
-    declared = cls.stream(stream, configured)
-    bodies = [(file, _read(file)) for file in files]
+    declared = None if stream == ANY else cls.stream(stream, configured)
+    header = columns.replace(",", "\t").encode() + b"\n" if columns else b""
+    bodies = [(file, header + _read(file)) for file in files]
     _need_token_key()
     connector = offline(configured)
-    shaper = Shaper(
-        declared,
-        Pseudonymiser(
-            declared, Tokeniser(*settings.token_key(), configured.phone_region)
-        ),
-        configured.time_zone,
-        window=None,
-    )
+    shapers: dict[str, Shaper] = {}
     is_good = True
     for file, body in bodies:
         where = f"{file}"
         try:
-            for number, record in enumerate(connector.parse(declared, body, {}), 1):
+            found = recognise(connector, body, declared)
+            if found.stream is None or declared is None:
+                typer.echo(f"{where}: {found.text}", err=True)
+            if found.stream is None:
+                continue
+            name = found.stream.name
+            if name not in shapers:
+                shapers[name] = _shaper(found.stream, configured)
+            shaper = shapers[name]
+            for number, record in enumerate(found.records, 1):
                 where = f"{file}: record {number}"
-                sys.stdout.buffer.write(_landed(shaper, record))
+                sys.stdout.buffer.write(_landed(shaper, record, name))
                 for dead in shaper.dead:
                     reason = redaction.excerpt(dead.reason.encode())
                     typer.echo(f"{where}: dead letter: {reason}", err=True)
@@ -112,8 +123,10 @@ def replay(
             typer.echo(f"error: {where}: {error}", err=True)
             is_good = False
     sys.stdout.flush()
-    for name in sorted({name for _, name, _ in shaper.sealed}):
-        is_declared = name not in shaper.undeclared
+    undeclared = {name for shaper in shapers.values() for name in shaper.undeclared}
+    sealed = {name for shaper in shapers.values() for _, name, _ in shaper.sealed}
+    for name in sorted(sealed):
+        is_declared = name not in undeclared
         why = "a contact that cannot be read" if is_declared else "not declared"
         typer.echo(f"note: field {name} goes to pii.sealed: {why}", err=True)
     if not is_good:
@@ -171,7 +184,13 @@ def record(
     )
 
 
-def _landed(shaper: Shaper, record: Record) -> bytes:
+def _shaper(stream: Stream, account: Account) -> Shaper:
+    tokeniser = Tokeniser(*settings.token_key(), account.phone_region)
+    hidden = Pseudonymiser(stream, tokeniser)
+    return Shaper(stream, hidden, account.time_zone, window=None)
+
+
+def _landed(shaper: Shaper, record: Record, stream: str) -> bytes:
     """What raw would hold of a record, as a line of JSON; empty for a dead letter.
 
     Landing itself shapes it; its line for COPY is only written another way here.
@@ -181,6 +200,7 @@ def _landed(shaper: Shaper, record: Record) -> bytes:
         for line in piece.lines:
             key, day, _, text = line.split(b"\t", 3)
             shown = {
+                "stream": stream,
                 "record_key": unescape(key.decode()),
                 "record_date": None if day == b"\\N" else day.decode(),
                 "record": orjson.Fragment(text.replace(b"\\\\", b"\\")),

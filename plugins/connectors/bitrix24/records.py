@@ -30,6 +30,7 @@ _RENAMED = {"createdTime": "DATE_CREATE", "updatedTime": "DATE_MODIFY"}
 _RENAMED_IN_LEADS = {"stageId": "STATUS_ID", "stageSemanticId": "STATUS_SEMANTIC_ID"}
 _NAMES = ("NAME", "LAST_NAME", "SECOND_NAME")
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_FUNNEL = re.compile(r"C(\d+):")
 HIDDEN = "***"
 KEPT = {"тест", "test"}  # by these words a title says that it is the firm's own try
 
@@ -44,6 +45,8 @@ def records(stream: Stream, content: Any) -> list[Record]:
     rows = rows_of(stream, content["result"])
     if stream.name == "deal_contacts":
         rows = [link for row in rows for link in _links(row)]
+    if stream.name == "statuses":
+        rows = [_status(row) for row in rows]
     rows = objects(stream, rows, stream.name)
     for row in rows:
         for key in {"ID", "id"} & set(stream.key):
@@ -96,6 +99,18 @@ def _rows_of_batch(stream: Stream, result: Record) -> list[Any]:
                 row["DEAL_ID"] = deal
             rows.append(row)
     return rows
+
+
+def _status(row: Any) -> Any:
+    """A stage of crm.dealcategory.stage.list, which leaves out whose it is.
+
+    Its id begins with its funnel's number, but for the first funnel (README.md).
+    """
+    if not isinstance(row, dict) or row.keys() != {"NAME", "SORT", "STATUS_ID"}:
+        return row
+    funnel = _FUNNEL.match(str(row["STATUS_ID"]))
+    of = f"DEAL_STAGE_{funnel[1]}" if funnel else "DEAL_STAGE"
+    return {"ENTITY_ID": of, **row}
 
 
 def _links(row: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from connectors.base.connector import (
     TokenRequest,
     Window,
 )
-from connectors.base.errors import ConnectorError, ParseError
+from connectors.base.errors import ConnectorError, ParseError, TokenExpired
 from connectors.base.stream import fields, from_json, objects
 from connectors.vk_ads import figures, lists
 from connectors.vk_ads.errors import HOW_TO_RENEW, ApiError, too_many
@@ -174,7 +174,7 @@ class VkAds(Connector):
         content, what = from_json(body), f"{self.account}: {stream.name}"
         if (error := ApiError.of(content)) is not None:
             said = f"{what}: VK Ads error {error.code} ({error.message})"
-            raise error.as_error(what) or ParseError(said)
+            raise error.as_error(what) or TokenExpired(said)
         if stream.kind == "window":
             return figures.records(stream, content, what)
         return objects(stream, list(lists.page(content, what).items), what)

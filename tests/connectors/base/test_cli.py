@@ -160,6 +160,37 @@ def test_replay_unpacks_gzip(run, body):
     assert json.loads(out)["record_key"] == "17"
 
 
+def test_replay_finds_the_stream_itself(run, body, tmp_path):
+    path, page = body(CALL), tmp_path / "busy.json"
+    page.write_text("{}")
+    code, out, err = run("replay", "calltouch", "any", path, page)
+    assert code == 1
+    (line,) = map(json.loads, out.splitlines())
+    assert (line["stream"], line["record_key"]) == ("calls", "17")
+    assert f"{path}: 1 records of calls" in err
+    assert f"error: {page}: no answer of calltouch that anybody knows" in err
+
+
+def test_what_holds_no_records_is_named_and_is_no_failure(run, sources, tmp_path):
+    sources(source="bitrix24", settings={})
+    path = tmp_path / "event.txt"
+    path.write_text("event=ONCRMDEALADD&data%5BFIELDS%5D%5BID%5D=7")
+    code, out, err = run("replay", "bitrix24", "deals", path)
+    assert (code, out) == (0, "")
+    assert f"{path}: an event: ONCRMDEALADD names deals 7" in err
+
+
+def test_a_table_without_its_header_is_told_its_columns(run, sources, tmp_path):
+    sources(source="yandex_direct", settings={})
+    path = tmp_path / "report.tsv"
+    path.write_text("5.00\t77\t2026-05-01\nTotal rows: 1\n")
+    words = ("replay", "yandex_direct", "campaign_performance", path)
+    assert run(*words)[0] == 1
+    code, out, err = run(*words, "--columns", "Cost,CampaignId,Date")
+    assert code == 0, err
+    assert json.loads(out)["record_key"] == "2026-05-01|77"
+
+
 def test_replay_says_when_tokens_are_throw_away(run, body, monkeypatch):
     monkeypatch.delenv("THROUGHLINE_TOKEN_KEY")
     code, out, err = run("replay", "calltouch", "calls", body(CALL))
