@@ -11,11 +11,16 @@
 {%- endmacro %}
 
 
-{#  The day and place of a cost as one key: touches, costs and traffic meet by it.  #}
-{% macro cost_key(relation, day) -%}
-    {{ surrogate_key([
-        relation ~ '.' ~ day, relation ~ '.channel', relation ~ '.platform',
-        relation ~ '.account_id', relation ~ '.campaign_id', relation ~ '.ad_group_id',
-        relation ~ '.keyword_key', relation ~ '.placement',
-    ]) }}
+{#
+    The day and place of a cost as one key, in the columns of a touch or a cost: visits
+    and costs meet by it.
+#}
+{% macro cost_key(day) -%}
+    {%- set places = [day, 'channel'] -%}
+    {%- for part in [
+        'platform', 'account_id', 'campaign_id', 'ad_group_id', 'keyword_key', 'placement'
+    ] -%}
+        {%- do places.append("coalesce(" ~ part ~ ", '(none)')") -%}
+    {%- endfor -%}
+    {{ surrogate_key(places) }}
 {%- endmacro %}

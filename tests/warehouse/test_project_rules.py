@@ -322,7 +322,7 @@ def test_relations_are_named_by_ref_and_source(models: dict[str, Node]) -> None:
         sql = sql_of(model)
         steps = set(
             re.findall(
-                r"^(\w+)(?: \([\w, ]+\))? as (?:not materialized )?\($",
+                r"^(\w+)(?: \([\w, ]+\))? as (?:(?:not )?materialized )?\($",
                 sql,
                 re.MULTILINE,
             )

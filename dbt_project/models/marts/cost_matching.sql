@@ -6,108 +6,64 @@ match_steps as (
 
 ),
 
-touchpoints as (
+visit_costs as (
 
-    select * from {{ ref('int_touchpoints') }}
-    where platform is not null and touch_kind = 'visit'
+    select * from {{ ref('int_visit_costs') }}
+
+),
+
+ad_spend as (
+
+    select * from {{ ref('int_ad_spend_unioned') }}
 
 ),
 
 costs as (
 
-    select * from {{ ref('fct_ad_cost_daily') }}
+    select
+        platform,
+        spend_date,
+        spend_amount,
+        {{ cost_key('spend_date') }} as cost_key
+    from ad_spend
 
 ),
 
-visits_of_steps as (
+costs_of_visits as (
 
     select
-        touch_date,
-        channel,
         platform,
         match_step,
-        coalesce(account_id, '(none)') as account_id,
-        coalesce(campaign_id, '(none)') as campaign_id,
-        coalesce(ad_group_id, '(none)') as ad_group_id,
-        coalesce(keyword_key, '(none)') as keyword_key,
-        coalesce(placement, '(none)') as placement,
-        count(*) as visits,
-        sum(count(*)) over (
-            partition by
-                touch_date,
-                channel,
-                platform,
-                coalesce(account_id, '(none)'),
-                coalesce(campaign_id, '(none)'),
-                coalesce(ad_group_id, '(none)'),
-                coalesce(keyword_key, '(none)'),
-                coalesce(placement, '(none)')
-        ) as visits_of_key
-    from touchpoints
-    group by
-        touch_date,
-        channel,
-        platform,
-        match_step,
-        coalesce(account_id, '(none)'),
-        coalesce(campaign_id, '(none)'),
-        coalesce(ad_group_id, '(none)'),
-        coalesce(keyword_key, '(none)'),
-        coalesce(placement, '(none)')
+        date_trunc('month', touch_date)::date as cost_month,
+        sum(visit_cost) as cost_amount
+    from visit_costs
+    group by date_trunc('month', touch_date)::date, platform, match_step
 
 ),
 
-costs_of_keys as (
+costs_without_visits as (
 
     select
-        cost_date,
-        channel,
         platform,
-        account_id,
-        campaign_id,
-        ad_group_id,
-        keyword_key,
-        placement,
-        sum(cost_amount) as cost_amount
+        '(no visit)' as match_step,
+        date_trunc('month', spend_date)::date as cost_month,
+        sum(spend_amount) as cost_amount
     from costs
-    group by
-        cost_date,
-        channel,
-        platform,
-        account_id,
-        campaign_id,
-        ad_group_id,
-        keyword_key,
-        placement
+    where
+        not exists (
+            select 1
+            from visit_costs
+            where visit_costs.cost_key = costs.cost_key
+        )
+    group by date_trunc('month', spend_date)::date, platform
 
 ),
 
--- a key's cost of a day is borne by its visits, each the same
 costs_of_steps as (
 
-    select
-        costs_of_keys.platform,
-        date_trunc('month', costs_of_keys.cost_date)::date as cost_month,
-        coalesce(visits_of_steps.match_step, '(no visit)') as match_step,
-        sum(
-            costs_of_keys.cost_amount
-            * coalesce(visits_of_steps.visits / visits_of_steps.visits_of_key, 1)
-        ) as cost_amount
-    from costs_of_keys
-    left join visits_of_steps
-        on
-            costs_of_keys.cost_date = visits_of_steps.touch_date
-            and costs_of_keys.channel = visits_of_steps.channel
-            and costs_of_keys.platform = visits_of_steps.platform
-            and costs_of_keys.account_id = visits_of_steps.account_id
-            and costs_of_keys.campaign_id = visits_of_steps.campaign_id
-            and costs_of_keys.ad_group_id = visits_of_steps.ad_group_id
-            and costs_of_keys.keyword_key = visits_of_steps.keyword_key
-            and costs_of_keys.placement = visits_of_steps.placement
-    group by
-        date_trunc('month', costs_of_keys.cost_date)::date,
-        costs_of_keys.platform,
-        coalesce(visits_of_steps.match_step, '(no visit)')
+    select * from costs_of_visits
+    union all
+    select * from costs_without_visits
 
 ),
 

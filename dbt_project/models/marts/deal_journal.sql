@@ -22,9 +22,9 @@ conversions as (
 
 ),
 
-credits as (
+deal_touches as (
 
-    select * from {{ ref('int_attribution_credits') }}
+    select * from {{ ref('deal_touches') }}
 
 ),
 
@@ -52,72 +52,6 @@ token_facts as (
 
 ),
 
-keywords as (
-
-    select * from {{ ref('dim_keyword') }}
-
-),
-
-costs as (
-
-    select * from {{ ref('fct_ad_cost_daily') }}
-
-),
-
-traffic as (
-
-    select * from {{ ref('fct_traffic_daily') }}
-
-),
-
--- what one visit by a keyword cost on a day, whatever the attribution model
-visit_costs as (
-
-    select
-        costs.cost_date,
-        costs.platform,
-        costs.account_id,
-        costs.campaign_id,
-        costs.ad_group_id,
-        costs.keyword_key,
-        costs.placement,
-        costs.cost_amount / traffic.visits as visit_cost
-    from costs
-    inner join traffic
-        on
-            costs.cost_date = traffic.traffic_date
-            and costs.channel = traffic.channel
-            and costs.platform = traffic.platform
-            and costs.account_id = traffic.account_id
-            and costs.campaign_id = traffic.campaign_id
-            and costs.ad_group_id = traffic.ad_group_id
-            and costs.keyword_key = traffic.keyword_key
-            and costs.placement = traffic.placement
-    where traffic.visits > 0
-
-),
-
-marked_touchpoints as (
-
-    select
-        touchpoint_id,
-        touched_at,
-        touch_date,
-        touch_kind,
-        contact_kind,
-        channel,
-        is_direct,
-        is_paid,
-        coalesce(platform, '(none)') as platform,
-        coalesce(account_id, '(none)') as account_id,
-        coalesce(campaign_id, '(none)') as campaign_id,
-        coalesce(ad_group_id, '(none)') as ad_group_id,
-        coalesce(keyword_key, '(none)') as keyword_key,
-        coalesce(placement, '(none)') as placement
-    from touchpoints
-
-),
-
 -- the path of a deal is that of its sale, and of its creation until it is sold
 journal_conversions as (
 
@@ -135,53 +69,21 @@ journal_conversions as (
 path_touches as (
 
     select
-        credits.conversion_id,
-        credits.touch_number,
-        marked_touchpoints.touched_at,
-        marked_touchpoints.touch_kind,
-        marked_touchpoints.channel,
-        marked_touchpoints.is_direct,
-        marked_touchpoints.is_paid,
-        marked_touchpoints.platform,
-        keywords.campaign_name,
-        keywords.keyword,
-        {% for model in models %}
-        credits.{{ model.name }},
-        {% endfor %}
-        case
-            when marked_touchpoints.touch_kind = 'visit' then visit_costs.visit_cost
-        end as visit_cost
-    from credits
-    inner join journal_conversions
-        on credits.conversion_id = journal_conversions.conversion_id
-    inner join marked_touchpoints
-        on credits.touchpoint_id = marked_touchpoints.touchpoint_id
-    left join keywords
-        on
-            marked_touchpoints.platform = keywords.platform
-            and marked_touchpoints.account_id = keywords.account_id
-            and marked_touchpoints.campaign_id = keywords.campaign_id
-            and marked_touchpoints.ad_group_id = keywords.ad_group_id
-            and marked_touchpoints.keyword_key = keywords.keyword_key
-    left join visit_costs
-        on
-            marked_touchpoints.touch_date = visit_costs.cost_date
-            and marked_touchpoints.platform = visit_costs.platform
-            and marked_touchpoints.account_id = visit_costs.account_id
-            and marked_touchpoints.campaign_id = visit_costs.campaign_id
-            and marked_touchpoints.ad_group_id = visit_costs.ad_group_id
-            and marked_touchpoints.keyword_key = visit_costs.keyword_key
-            and marked_touchpoints.placement = visit_costs.placement
+        deal_touches.*,
+        touchpoints.is_direct,
+        touchpoints.is_paid
+    from deal_touches
+    inner join touchpoints on deal_touches.touchpoint_id = touchpoints.touchpoint_id
 
 ),
 
 paths as (
 
     select
-        conversion_id,
+        account_id,
+        deal_id,
         count(*) as touches_count,
-        min(touched_at) as first_touched_at,
-        sum(visit_cost) as ad_cost_share,
+        sum(ad_cost) as ad_cost_share,
         jsonb_agg(
             jsonb_build_object(
                 'at', to_char(
@@ -214,7 +116,7 @@ paths as (
             array_agg(keyword order by touch_number desc) filter (where is_paid)
         )[1] as keyword
     from path_touches
-    group by conversion_id
+    group by account_id, deal_id
 
 ),
 
@@ -249,23 +151,23 @@ story_touches as (
     select
         deals_in_order.account_id,
         deals_in_order.deal_id,
-        marked_touchpoints.touched_at,
-        marked_touchpoints.touch_kind,
-        min(marked_touchpoints.touched_at) filter (
+        touchpoints.touched_at,
+        touchpoints.touch_kind,
+        min(touchpoints.touched_at) filter (
             where
-            marked_touchpoints.touch_kind <> 'visit'
-            or marked_touchpoints.contact_kind is not null
+            touchpoints.touch_kind <> 'visit'
+            or touchpoints.contact_kind is not null
         ) over (
             partition by deals_in_order.account_id, deals_in_order.deal_id
         ) as contact_touched_at
     from deals_in_order
     inner join touchpoint_persons
         on deals_in_order.person_id = touchpoint_persons.person_id
-    inner join marked_touchpoints
+    inner join touchpoints
         on
-            touchpoint_persons.touchpoint_id = marked_touchpoints.touchpoint_id
-            and deals_in_order.created_at >= marked_touchpoints.touched_at
-            and deals_in_order.story_begins_at < marked_touchpoints.touched_at
+            touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
+            and deals_in_order.created_at >= touchpoints.touched_at
+            and deals_in_order.story_begins_at < touchpoints.touched_at
 
 ),
 
@@ -366,7 +268,9 @@ journal as (
             deals.account_id = journal_conversions.account_id
             and deals.deal_id = journal_conversions.deal_id
     left join paths
-        on journal_conversions.conversion_id = paths.conversion_id
+        on
+            deals.account_id = paths.account_id
+            and deals.deal_id = paths.deal_id
     left join reasons
         on journal_conversions.conversion_id = reasons.conversion_id
     left join stories

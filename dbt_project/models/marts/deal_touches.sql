@@ -82,32 +82,32 @@ keywords as (
 
 ),
 
-costs as (
+visit_costs as (
 
-    select * from {{ ref('fct_ad_cost_daily') }}
-
-),
-
-traffic as (
-
-    select * from {{ ref('fct_traffic_daily') }}
+    select * from {{ ref('int_visit_costs') }}
 
 ),
 
 -- the path of a deal is that of its sale, and of its creation until it is sold
 journal_conversions as (
 
-    select distinct on (account_id, deal_id)
-        account_id,
-        deal_id,
-        person_id,
-        conversion_id,
-        conversion_kind
-    from conversions
-    where
-        deal_id is not null
-        and conversion_kind in ('deal', 'sale', 'repeat_sale')
-    order by account_id asc, deal_id asc, conversion_kind = 'deal' asc
+    select distinct on (deals.account_id, deals.deal_id)
+        deals.account_id,
+        deals.deal_id,
+        deals.created_date,
+        conversions.person_id,
+        conversions.conversion_id,
+        conversions.conversion_kind
+    from deals
+    inner join conversions
+        on
+            deals.account_id = conversions.account_id
+            and deals.deal_id = conversions.deal_id
+            and conversions.conversion_kind in ('deal', 'sale', 'repeat_sale')
+    order by
+        deals.account_id asc,
+        deals.deal_id asc,
+        conversions.conversion_kind = 'deal' asc
 
 ),
 
@@ -117,6 +117,7 @@ touches_of_deals as (
     select
         journal_conversions.account_id,
         journal_conversions.deal_id,
+        journal_conversions.created_date,
         journal_conversions.person_id,
         journal_conversions.conversion_id,
         journal_conversions.conversion_kind,
@@ -148,19 +149,14 @@ touches_of_deals as (
 explained as (
 
     select
-        touches_of_deals.account_id,
-        touches_of_deals.deal_id,
-        touches_of_deals.touchpoint_id,
+        *,
         jsonb_build_object(
             {% for model in models %}
             '{{ model.name }}', case
-                when touches_of_deals.touches_count = 0 then 'there is no other touch'
+                when touches_count = 0 then 'there is no other touch'
                 {% if model.touch is defined %}
-                when touches_of_deals.{{ model.name }} = 0
-                    then
-                        'touch ' || {{ model.touch if model.touch == '1'
-                            else 'touches_of_deals.' ~ model.touch }}::text
-                        || ' takes all'
+                when {{ model.name }} = 0
+                    then 'touch ' || ({{ model.touch }})::text || ' takes all'
                 {% endif %}
                 else {{ model.why | replace('source_rank', 'rank_of_source') }}
             end{{ ',' if not loop.last }}
@@ -210,7 +206,9 @@ touches_to_explain as (
 
 ),
 
-named_records as (
+-- by itself first: the planner takes the many columns by which evidence is joined for
+-- many reasons to expect one row, and would join all records to it before the few
+named_records as materialized (
 
     select
         touches_to_explain.touchpoint_id,
@@ -295,43 +293,11 @@ records as (
 
 ),
 
--- what one visit by a keyword cost on a day, whatever the attribution model; by one
--- key, as the planner takes seven equal columns for seven reasons to expect one row
-costs_by_key as (
-
-    select
-        costs.cost_amount,
-        {{ cost_key('costs', 'cost_date') }} as cost_key
-    from costs
-
-),
-
-traffic_by_key as (
-
-    select
-        traffic.visits,
-        {{ cost_key('traffic', 'traffic_date') }} as cost_key
-    from traffic
-    where traffic.visits > 0
-
-),
-
-visit_costs as (
-
-    select
-        costs_by_key.cost_key,
-        costs_by_key.cost_amount / traffic_by_key.visits as visit_cost
-    from costs_by_key
-    inner join traffic_by_key on costs_by_key.cost_key = traffic_by_key.cost_key
-
-),
-
 marked_touchpoints as (
 
     select
         touchpoint_id,
         touched_at,
-        touch_date,
         touch_kind,
         contact_kind,
         channel,
@@ -342,8 +308,7 @@ marked_touchpoints as (
         coalesce(account_id, '(none)') as account_id,
         coalesce(campaign_id, '(none)') as campaign_id,
         coalesce(ad_group_id, '(none)') as ad_group_id,
-        coalesce(keyword_key, '(none)') as keyword_key,
-        coalesce(placement, '(none)') as placement
+        coalesce(keyword_key, '(none)') as keyword_key
     from touchpoints
 
 ),
@@ -351,15 +316,15 @@ marked_touchpoints as (
 journal as (
 
     select
-        touches_of_deals.account_id,
-        touches_of_deals.deal_id,
-        deals.created_date,
-        touches_of_deals.person_id,
-        touches_of_deals.conversion_id,
-        touches_of_deals.conversion_kind,
-        cast(touches_of_deals.touch_number as integer) as touch_number,
-        cast(touches_of_deals.touches_count as integer) as touches_count,
-        touches_of_deals.touchpoint_id,
+        explained.account_id,
+        explained.deal_id,
+        explained.created_date,
+        explained.person_id,
+        explained.conversion_id,
+        explained.conversion_kind,
+        cast(explained.touch_number as integer) as touch_number,
+        cast(explained.touches_count as integer) as touches_count,
+        explained.touchpoint_id,
         reasons.attribution_reason,
         marked_touchpoints.touched_at,
         marked_touchpoints.touch_kind,
@@ -372,34 +337,21 @@ journal as (
         records.joined_by,
         records.raw_records,
         {% for model in models %}
-        touches_of_deals.{{ model.name }},
+        explained.{{ model.name }},
         {% endfor %}
         explained.why,
         coalesce(marked_touchpoints.channel, '(not attributed)') as channel,
         coalesce(marked_touchpoints.platform, '(none)') as platform,
-        cast(
-            case
-                when marked_touchpoints.touch_kind = 'visit' then visit_costs.visit_cost
-            end as numeric(18, 6)
-        ) as ad_cost
-    from touches_of_deals
-    inner join deals
-        on
-            touches_of_deals.account_id = deals.account_id
-            and touches_of_deals.deal_id = deals.deal_id
-    inner join explained
-        on
-            touches_of_deals.account_id = explained.account_id
-            and touches_of_deals.deal_id = explained.deal_id
-            and touches_of_deals.touchpoint_id = explained.touchpoint_id
+        cast(visit_costs.visit_cost as numeric(18, 6)) as ad_cost
+    from explained
     left join reasons
-        on touches_of_deals.conversion_id = reasons.conversion_id
+        on explained.conversion_id = reasons.conversion_id
     left join records
         on
-            touches_of_deals.touchpoint_id = records.touchpoint_id
-            and touches_of_deals.person_id = records.person_id
+            explained.touchpoint_id = records.touchpoint_id
+            and explained.person_id = records.person_id
     left join marked_touchpoints
-        on touches_of_deals.touchpoint_id = marked_touchpoints.touchpoint_id
+        on explained.touchpoint_id = marked_touchpoints.touchpoint_id
     left join keywords
         on
             marked_touchpoints.platform = keywords.platform
@@ -408,9 +360,7 @@ journal as (
             and marked_touchpoints.ad_group_id = keywords.ad_group_id
             and marked_touchpoints.keyword_key = keywords.keyword_key
     left join visit_costs
-        on
-            {{ cost_key('marked_touchpoints', 'touch_date') }}
-            = visit_costs.cost_key
+        on explained.touchpoint_id = visit_costs.touchpoint_id
 
 )
 
