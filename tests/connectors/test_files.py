@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import struct
 import subprocess
@@ -292,21 +293,54 @@ def package(*parts: tuple[str, bytes], types: str = _TYPES) -> bytes:
 
 @cache
 def bomb() -> bytes:
-    """736 KB and some that unpack to 299 MB, made without ever being unpacked."""
-    row = b'<row r="1"><c r="A1" t="inlineStr"><is><t>%b</t></is></c></row>'
-    body = io.BytesIO(package())
-    with (
-        zipfile.ZipFile(body, "a", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("xl/worksheets/sheet1.xml", "w") as part,
-    ):
-        for block in range(299):
-            # a little noise, for the size that a real one had
-            noise = b"".join(
-                hashlib.sha256(b"%d %d" % (block, n)).digest() for n in range(21)
-            ).hex()
-            rows = row % noise.encode() + row % (b"0" * 1000) * 1024
-            part.write(rows[: 1 << 20].ljust(1 << 20))
+    """A whole workbook of 736 KB whose one sheet unpacks to 299 MB."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    link = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/'
+        'relationships"><Relationship Id="r1" Type="{}" Target="{}"/></Relationships>'
+    )
+    head = {
+        "[Content_Types].xml": _TYPES.replace(
+            "/>",
+            '><Default Extension="rels" ContentType="application/vnd.openxmlformats-'
+            'package.relationships+xml"/><Override PartName="/xl/workbook.xml" '
+            f'ContentType="{kind}.sheet.main+xml"/><Override PartName="/xl/worksheets/'
+            f'sheet1.xml" ContentType="{kind}.worksheet+xml"/></Types>',
+        ),
+        "_rels/.rels": link.format(f"{office}/officeDocument", "xl/workbook.xml"),
+        "xl/workbook.xml": _SHEET.replace("worksheet", "workbook").replace(
+            ">", f' xmlns:r="{office}">'
+        )
+        + '<sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": link.format(
+            f"{office}/worksheet", "worksheets/sheet1.xml"
+        ),
+    }
+    row = b'<row><c t="inlineStr"><is><t>%b</t></is></c></row>'
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, text in head.items():
+            archive.writestr(name, text)
+        with archive.open("xl/worksheets/sheet1.xml", "w") as part:
+            part.write(f"{_SHEET}<sheetData>".encode())
+            for block in range(299):
+                # a little noise, for the size that a real one had
+                noise = hashlib.shake_256(b"%d" % block).hexdigest(950)
+                rows = row % noise.encode() + row % (b"0" * 30_000) * 34
+                part.write(rows.ljust(1 << 20))
+            part.write(b"</sheetData></worksheet>")
     return body.getvalue()
+
+
+def test_the_bomb_is_a_workbook_of_that_size() -> None:
+    body = io.BytesIO(bomb())
+    assert len(bomb()) <= 736_000
+    with zipfile.ZipFile(body) as archive:
+        assert sum(part.file_size for part in archive.infolist()) >= 299 << 20
+    book = openpyxl.load_workbook(body, read_only=True)
+    first, second = itertools.islice(book["a"].iter_rows(values_only=True), 2)
+    assert len(first[0]) == 1900 and second[0].strip("0") == ""
 
 
 def lying(body: bytes) -> bytes:
