@@ -24,8 +24,10 @@ BANNED = (
 
 def judge(answer: Answer) -> ConnectorError | None:
     """The error in an answer; None without one, or where the status says enough."""
-    said = f"{answer.label}: {answer.status} {excerpt(answer.body)}".strip()
     is_page = answer.body[:64].lstrip()[:1] == b"<"
+    if not is_page and answer.status == 200 and answer.json_or_none() is not None:
+        return None
+    said = f"{answer.label}: {answer.status} {excerpt(answer.body)}".strip()
     if answer.status == 403 and is_page:
         return FatalError(f"{said}; {BANNED}")
     if answer.status == 402:

@@ -67,6 +67,7 @@ T = TypeVar("T")
 
 _RETRIABLE_STATUSES = {408, 420, 425, 429}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_HEADERS = {"User-Agent": "throughline", "Accept-Encoding": "gzip", "Accept": "*/*"}
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,13 @@ class ApiClient:
             )
         )
         self._session = requests.Session()
-        # Neither a proxy for our own machine nor, ever, a password out of ~/.netrc.
+        # no proxy for our own machine
         self._session.trust_env = parts.hostname not in _LOOPBACK
-        self._session.auth = _unsigned
-        self._session.headers["User-Agent"] = "throughline"
-        self._session.headers["Accept-Encoding"] = "gzip"
+        # Proxy and certificates are those of the start: to find them out for each
+        # request would cost as much as sending it.
+        self._sending = self._session.merge_environment_settings(
+            base_url, {}, stream=True, verify=None, cert=None
+        ) | {"timeout": (self.limits.connect_timeout, self.limits.read_timeout)}
 
     # -- small answers --------------------------------------------------------------
 
@@ -347,23 +350,19 @@ class ApiClient:
     ) -> requests.Response:
         parts = (self._base_url, auth.path.strip("/"), path.lstrip("/"))
         url = "/".join(part for part in parts if part)
-        sent = {**(headers or {}), **auth.headers}
+        sent = {**_HEADERS, **(headers or {}), **auth.headers}
         if json is not None:
             data = orjson.dumps(json)
             sent.setdefault("Content-Type", "application/json; charset=utf-8")
+        asked = {**(params or {}), **auth.params}
         error: ConnectorError
+        # Neither cookies nor, ever, a password out of ~/.netrc: a session would add
+        # them, so its adapter is given the request as it is.
+        request = requests.PreparedRequest()
         try:
+            request.prepare(method, url, headers=sent, data=data, params=asked)
             with self._limiter:
-                return self._session.request(
-                    method,
-                    url,
-                    params={**(params or {}), **auth.params},
-                    data=data,
-                    headers=sent,
-                    timeout=(self.limits.connect_timeout, self.limits.read_timeout),
-                    allow_redirects=False,
-                    stream=True,
-                )
+                return self._session.get_adapter(url).send(request, **self._sending)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as e:
             error = ConfigError(f"{label}: {type(e).__name__}; check the connection")
         except requests.RequestException as e:
@@ -555,11 +554,6 @@ class ApiClient:
             retry_after=asked,
             is_spent=True,
         )
-
-
-def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stands where requests would look for a password of its own (~/.netrc)."""
-    return request
 
 
 _NOBODY = Auth()
