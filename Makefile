@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV = .venv/bin/uv --quiet pip install --system-certs --compile-bytecode
+TEST_PROCESSES ?= 2
 RUN = PYTHONPATH=plugins:. .venv/bin/python
 # an empty environment has neither: where programs are, and a home for caches
 export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
@@ -29,7 +30,7 @@ psql: ## an SQL prompt on the marts, as the role `bi`
 
 test: env env-dev env-superset chromium ## lint and every test but the long ones, on a Postgres of its own
 	@$(MAKE) --no-print-directory lint
-	@$(RUN) -m pytest -m "not slow"
+	@$(RUN) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-slow: env ## the long tests but the storms of faults
 	@$(RUN) -m pytest -m "slow and not faults"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from demo.postgres import Cluster, free_port
@@ -19,6 +20,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# how long an example takes says how busy the machine is, not whether the code is right
+settings.register_profile("throughline", deadline=None)
+settings.load_profile("throughline")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What several processes of pytest-xdist share out, the longest first.
+
+    The one demo of the end-to-end tests, a file, or a source's part of a file over all
+    sources stays in one process.
+    """
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests")
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        source = getattr(case, "source", "")
+        group = "e2e" if place.parts[0] == "e2e" else f"{place}[{source}]"
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = ["e2e", "warehouse", "quality", "pipeline"]
+    ranks = {name: rank for rank, name in enumerate(order)}
+    items.sort(
+        key=lambda item: ranks.get(
+            item.path.relative_to(ROOT / "tests").parts[0], len(order)
+        )
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests measured (`record_property`), whichever process they ran in."""
+    found = [
+        f"  {name:<28} {value}"
+        for report in terminalreporter.getreports("passed")
+        + terminalreporter.getreports("failed")
+        if report.when == "call"
+        for name, value in report.user_properties
+    ]
+    if found:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(found))
 
 
 @pytest.fixture(scope="session")

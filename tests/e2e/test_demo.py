@@ -20,6 +20,7 @@ from simulator.connections import SOURCES
 from simulator.world import build_world
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from simulator.world import World
@@ -129,7 +130,7 @@ def test_the_printed_table_ends_with_addresses(demo: Demo) -> None:
 
 
 def test_marts_agree_with_the_truth(
-    demo: Demo, world: World, capsys: pytest.CaptureFixture[str]
+    demo: Demo, world: World, record_property: Callable[[str, object], None]
 ) -> None:
     """Spend to the kopeck, sales and revenue exactly, down to channel totals."""
     wanted = truth.group_totals(world)
@@ -142,9 +143,8 @@ def test_marts_agree_with_the_truth(
         ).fetchone()
     assert row is not None
     found = dict(zip(columns, row, strict=True))
-    with capsys.disabled():
-        for name, value in found.items():
-            print(f"\n  {name:<16} {value:>16,.2f}", end="")
+    for name, value in found.items():
+        record_property(name, f"{value:,.2f}")
     assert {name: found[name] for name in found if name not in MONEY} == {
         "sales_gross": wanted.sales,
         "leads_raw": wanted.leads_raw,
@@ -206,7 +206,7 @@ def in_the_simulators_words(kind: str, identifier: str) -> str:
 
 
 def test_persons_agree_with_the_truth(
-    demo: Demo, world: World, capsys: pytest.CaptureFixture[str]
+    demo: Demo, world: World, record_property: Callable[[str, object], None]
 ) -> None:
     tokeniser = Tokeniser("1", bytes.fromhex(demo.settings.secret["token_key"]))
     with demo.connect("transformer") as connection:
@@ -219,11 +219,9 @@ def test_persons_agree_with_the_truth(
         for kind, identifier, person in rows
     }
     found = truth.group_accuracy(world, assignment, tokeniser.token, KINDS)
-    with capsys.disabled():
-        print(
-            f"\n  persons: precision {found.precision:.4f}, recall {found.recall:.4f}, "
-            f"of what evidence links {found.recall_linkable:.4f}"
-        )
+    record_property("persons: precision", f"{found.precision:.4f}")
+    record_property("persons: recall", f"{found.recall:.4f}")
+    record_property("  of what evidence links", f"{found.recall_linkable:.4f}")
     assert found.identifiers > 1_000
     assert found.precision >= 0.97
     assert found.recall_linkable >= 0.97

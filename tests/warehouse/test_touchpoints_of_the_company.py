@@ -108,7 +108,7 @@ def test_deals_are_the_companys_own(built: str, world: World) -> None:
 
 
 def test_persons_are_who_they_are(
-    built: str, world: World, capsys: pytest.CaptureFixture[str]
+    built: str, world: World, record_property: Callable[[str, object], None]
 ) -> None:
     tokeniser = Tokeniser(*token_key())
     assignment = {
@@ -123,11 +123,9 @@ def test_persons_are_who_they_are(
     found = truth.accuracy(
         world, assignment, lambda kind, value: tokeniser.token(kind, value), KINDS
     )
-    with capsys.disabled():
-        print(
-            f"\npersons: precision {found.precision:.4f}, recall {found.recall:.4f}, "
-            f"of the linkable {found.recall_linkable:.4f}"
-        )
+    record_property("persons: precision", f"{found.precision:.4f}")
+    record_property("persons: recall", f"{found.recall:.4f}")
+    record_property("  of the linkable", f"{found.recall_linkable:.4f}")
     assert found.identifiers > 500
     assert found.precision > 0.97
     assert found.recall_linkable > 0.97
