@@ -421,7 +421,7 @@ def _expected_streams(
                     days,
                     [],
                     restate_days=0,
-                    history_days=account.history_days or stream.history_days,
+                    history_days=windows.history_of(stream, account),
                     time_zone=account.time_zone,
                     now=now,
                 )

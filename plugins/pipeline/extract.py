@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from connectors.base import landing, registry
+from connectors.base.batch import JsonBatch
 from connectors.base.errors import (
     AccessError,
     ConfigError,
@@ -181,20 +183,26 @@ def _read(
 ) -> tuple[LoadResult | None, str]:
     """Land one stream; returns the load and what it asked for, in words."""
     account = connector.account
-    window, cursor, read = None, None, "all"
+    window, cursor, read, cut = None, None, "all", ""
     if stream.kind == "window":
+        now, history = windows.utc_now(), windows.history_of(stream, account)
+        oldest = windows.oldest_day(history, account.time_zone, now)
+        if days.date_from < oldest:
+            cut = (
+                f"{days} begins before the history of this stream: it is read "
+                f"{history} days back, from {oldest} on"
+            )
         wanted = windows.stream_days(
             days,
             _loaded(connection, account, stream),
             restate_days=stream.restate_days,
-            history_days=account.history_days or stream.history_days,
+            history_days=history,
             time_zone=account.time_zone,
-            now=windows.utc_now(),
+            now=now,
         )
         if wanted is None:
-            warn(
-                f"{account} {stream.name}: {days} has not begun in {account.time_zone}"
-            )
+            why = cut or f"{days} has not begun in {account.time_zone}"
+            warn(f"{account} {stream.name}: {why}")
             return None, "none"
         window = Window(wanted.date_from, wanted.date_to, account.time_zone)
         read = str(wanted)
@@ -202,6 +210,7 @@ def _read(
         cursor = _cursor(connection, account, stream)
         read = f"since {cursor}" if cursor else "all"
     started_at = datetime.now(UTC)
+    said = [JsonBatch([], warnings=(cut,))] if cut else []
     return (
         landing.land(
             connection,
@@ -209,7 +218,7 @@ def _read(
             source=account.source,
             stream=stream,
             window=window,
-            batches=connector.pages(stream, window, cursor),
+            batches=chain(said, connector.pages(stream, window, cursor)),
             control_total=(
                 (lambda: connector.control_total(stream, window)) if window else None
             ),

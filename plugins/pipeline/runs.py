@@ -72,7 +72,7 @@ def check_account(account: Account, days: Days, now: datetime) -> None:
     windows.check_history(
         days,
         what=f"{account} {longest.name}",
-        history_days=account.history_days or longest.history_days,
+        history_days=windows.history_of(longest, account),
         time_zone=account.time_zone,
         now=now,
     )

@@ -17,6 +17,9 @@ from pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from connectors.base.sources import Account
+    from connectors.base.stream import Stream
+
 ASK = (
     "start it with the params date_from and date_to, for example "
     '{"date_from": "2026-05-01", "date_to": "2026-05-08"} (date_to is exclusive)'
@@ -105,12 +108,25 @@ def check_history(
 
     `what` names the stream ("yandex_direct/main keyword_performance").
     """
-    oldest = _oldest(history_days, time_zone, now)
+    oldest = oldest_day(history_days, time_zone, now)
     if days.date_from < oldest:
         raise PipelineError(
             f"{days} starts before the history of {what}: the vendor answers for "
             f"{history_days} days back, so date_from can be {oldest} at the earliest"
         )
+
+
+def history_of(stream: Stream, account: Account) -> int:
+    """Days back that a stream is read: what the vendor answers for, or fewer.
+
+    `history_days` of an account narrows that, and never widens it.
+    """
+    return min(stream.history_days, account.history_days or stream.history_days)
+
+
+def oldest_day(history_days: int, time_zone: str, now: datetime) -> date:
+    """The first day of a history of so many days."""
+    return _today(time_zone, now) - timedelta(days=history_days)
 
 
 def stream_days(
@@ -126,7 +142,8 @@ def stream_days(
 
     From min(date_from, first day without an ok load) - restate_days to date_to, but
     not before the vendor's history and not after the account's today. `loaded` are
-    the half-open ranges of its ok loads. None when the account's day has not begun.
+    the half-open ranges of its ok loads. None when the account's day has not begun, or
+    all days lie before the history.
     """
     date_to = min(days.date_to, _today(time_zone, now) + timedelta(days=1))
     start = days.date_from
@@ -134,7 +151,7 @@ def stream_days(
     if gap is not None:
         start = min(start, gap)
     start = max(
-        start - timedelta(days=restate_days), _oldest(history_days, time_zone, now)
+        start - timedelta(days=restate_days), oldest_day(history_days, time_zone, now)
     )
     return Days(start, date_to) if start < date_to else None
 
@@ -156,7 +173,3 @@ def utc_now() -> datetime:
 
 def _today(time_zone: str, now: datetime) -> date:
     return now.astimezone(ZoneInfo(time_zone)).date()
-
-
-def _oldest(history_days: int, time_zone: str, now: datetime) -> date:
-    return _today(time_zone, now) - timedelta(days=history_days)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.base import registry
 from connectors.base.errors import ConfigError, FatalError, RetriableError
 from connectors.base.sources import load_sources
 from pipeline import extract, runs, tasks
 from pipeline.errors import PipelineError
-from pipeline.windows import Days
+from pipeline.windows import Days, history_of
 from tests.pipeline.conftest import END
 
 if TYPE_CHECKING:
@@ -70,6 +71,47 @@ def test_an_account_is_read_again_without_a_change(
     ).fetchall() == [("r1", "calltouch", 2)]
     mirrored = clean.execute("select source, time_zone from ops.accounts").fetchall()
     assert ("calltouch", "Europe/Moscow") in mirrored
+
+
+def test_a_stream_is_asked_for_no_more_than_its_vendor_keeps(
+    clean: psycopg.Connection, company: RunningServer
+) -> None:
+    """Queries are kept for 180 days, costs for years: one backfill asks for both."""
+    far = Days(END - timedelta(days=200), END - timedelta(days=100))
+    extract.extract_account("yandex_direct/main", far, "r1")
+    oldest = END - timedelta(days=179)
+    assert loads(clean, "date_from", "search_queries") == [oldest]
+    restated = far.date_from - timedelta(days=30)
+    assert loads(clean, "date_from", "keyword_performance") == [restated]
+    (said,) = clean.execute("select stream, message from ops.warnings").fetchall()
+    assert said[0] == "search_queries"
+    assert f"is read 179 days back, from {oldest} on" in str(said[1])
+
+
+def test_a_stream_whose_history_is_over_is_left_out_and_said_to_be(
+    clean: psycopg.Connection,
+    company: RunningServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    far = Days(END - timedelta(days=300), END - timedelta(days=298))
+    extract.extract_account("yandex_direct/main", far, "r1")
+    assert loads(clean, "state", "search_queries") == []
+    assert len(loads(clean, "state", "keyword_performance")) == 1
+    assert "search_queries: [" in caplog.text and "before the history" in caplog.text
+
+
+def test_an_accounts_history_narrows_a_streams_and_never_widens_it() -> None:
+    account = load_sources().get("yandex_direct")
+    streams = {s.name: s for s in registry.connector_class("yandex_direct").streams}
+    queries, costs = streams["search_queries"], streams["keyword_performance"]
+    for days, of_queries, of_costs in (
+        (None, 179, 1095),
+        (90, 90, 90),
+        (9000, 179, 1095),
+    ):
+        narrowed = account.model_copy(update={"history_days": days})
+        assert history_of(queries, narrowed) == of_queries
+        assert history_of(costs, narrowed) == of_costs
 
 
 def test_an_outage_is_made_up_for(

@@ -34,7 +34,8 @@ class Account(BaseModel):
     """One account of one source, as sources.yml has it.
 
     `time_zone` is that of its civil days, `vat_included` whether money in its answers
-    has VAT; `phone_region` (ISO 3166) is the country of numbers without a code.
+    has VAT; `phone_region` (ISO 3166) is the country of numbers without a code;
+    `history_days` narrows how far back all its streams are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
