@@ -29,6 +29,13 @@ results as (
 
 ),
 
+ltv_curve as (
+
+    select * from {{ ref('ltv_curve') }}
+    where is_prediction
+
+),
+
 cost_totals as (
 
     select
@@ -55,7 +62,9 @@ result_totals as (
         sum(leads_raw) as leads_raw,
         sum(sales) as sales,
         sum(revenue) as revenue,
-        sum(margin) as margin
+        sum(margin) as margin,
+        sum(first_revenue) * (1 + (select ltv_curve.repeat_ratio from ltv_curve))
+            as predicted_ltv
     from results
     group by attribution_model, date_basis
 
@@ -73,7 +82,8 @@ shown as (
         sum(leads_raw) as leads_raw,
         sum(sales) as sales,
         sum(revenue) as revenue,
-        sum(margin) as margin
+        sum(margin) as margin,
+        sum(predicted_ltv) as predicted_ltv
     from performance
     group by attribution_model, date_basis
 
@@ -103,7 +113,12 @@ compared as (
         ('leads_raw', coalesce(result_totals.leads_raw, 0), shown.leads_raw),
         ('sales', coalesce(result_totals.sales, 0), shown.sales),
         ('revenue', coalesce(result_totals.revenue, 0), shown.revenue),
-        ('margin', coalesce(result_totals.margin, 0), shown.margin)
+        ('margin', coalesce(result_totals.margin, 0), shown.margin),
+        (
+            'predicted_ltv',
+            coalesce(result_totals.predicted_ltv, 0),
+            coalesce(shown.predicted_ltv, 0)
+        )
     ) as metrics (metric, stored_total, shown_total)
 
 )

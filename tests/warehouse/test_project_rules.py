@@ -39,6 +39,7 @@ PLAIN_NAMES = {
         "deal_touches",
         "funnel",
         "identity_evidence",
+        "ltv_curve",
         "markov_channels",
         "performance_daily",
         "profit_bridge",

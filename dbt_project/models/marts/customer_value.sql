@@ -20,68 +20,10 @@ touchpoints as (
 
 ),
 
-build_info as (
+ltv_curve as (
 
-    select * from {{ ref('build_info') }}
-
-),
-
--- payments and refunds of a sale are its money
-money as (
-
-    select
-        credited_as,
-        attributed_at,
-        attributed_date,
-        revenue_amount,
-        coalesce(person_id, conversion_id) as customer_id
-    from conversions
-    where credited_as in ('sale', 'repeat_sale')
-
-),
-
-customers as (
-
-    select
-        customer_id,
-        min(attributed_at) as first_sold_at,
-        min(attributed_date) as first_sold_date,
-        sum(revenue_amount) as first_revenue
-    from money
-    where credited_as = 'sale'
-    group by customer_id
-
-),
-
-repeats as (
-
-    select
-        customers.customer_id,
-        sum(money.revenue_amount) as repeat_revenue
-    from customers
-    inner join money
-        on
-            customers.customer_id = money.customer_id
-            and money.credited_as = 'repeat_sale'
-            and money.attributed_at < customers.first_sold_at
-            + make_interval(days => {{ var('ltv_matured_days') }})
-    group by customers.customer_id
-
-),
-
--- one row: what a rouble of first sales has brought again, once its time was up
-matured as (
-
-    select
-        count(customers.customer_id) as matured_customers,
-        sum(coalesce(repeats.repeat_revenue, 0))
-        / nullif(greatest(sum(customers.first_revenue), 0), 0) as repeat_ratio
-    from customers
-    inner join build_info
-        on
-            customers.first_sold_date
-            <= build_info.as_of - {{ var('ltv_matured_days') }}
-    left join repeats on customers.customer_id = repeats.customer_id
+    select * from {{ ref('ltv_curve') }}
+    where is_prediction
 
 ),
 
@@ -136,14 +78,15 @@ predicted as (
         turned_long.first_sale_month,
         turned_long.channel,
         turned_long.attribution_model,
-        matured.matured_customers,
+        ltv_curve.repeat_ratio,
+        ltv_curve.age_days as ltv_days,
         (turned_long.customers)::numeric(20, 9) as new_customers,
         (turned_long.revenue)::numeric(28, 11) as first_revenue,
-        (matured.repeat_ratio)::numeric(20, 9) as repeat_ratio,
-        (turned_long.revenue * (1 + matured.repeat_ratio))::numeric(28, 11)
-            as predicted_ltv
+        (turned_long.revenue * (1 + ltv_curve.repeat_ratio))::numeric(28, 11)
+            as predicted_ltv,
+        coalesce(ltv_curve.customers, 0) as matured_customers
     from turned_long
-    cross join matured
+    left join ltv_curve on true
     where turned_long.customers <> 0 or turned_long.revenue <> 0
 
 )

@@ -35,6 +35,7 @@ credited_conversions as (
         conversions.revenue_amount,
         conversions.margin_amount,
         conversions.margin_amount is null as is_margin_unknown,
+        conversions.credited_as = 'sale' as is_of_first_sale,
         {% for model in models %}
         credits.{{ model.name }},
         {% endfor %}
@@ -89,6 +90,7 @@ summed_wide as (
         is_duplicate,
         is_new_customer,
         is_full_refund,
+        is_of_first_sale,
         {% for model in models %}
         sum({{ model.name }}) as {{ model.name }}_credit,
         sum({{ model.name }} * revenue_amount) as {{ model.name }}_revenue,
@@ -112,6 +114,7 @@ summed_wide as (
         is_duplicate,
         is_new_customer,
         is_full_refund,
+        is_of_first_sale,
         is_margin_unknown
 
 ),
@@ -135,6 +138,7 @@ turned_long as (
         summed_wide.is_duplicate,
         summed_wide.is_new_customer,
         summed_wide.is_full_refund,
+        summed_wide.is_of_first_sale,
         summed_wide.is_margin_unknown,
         models.credit,
         models.revenue,
@@ -186,7 +190,8 @@ results as (
         ) as revenue_gross,
         sum(-revenue) filter (where conversion_kind = 'refund') as refunds_amount,
         sum(revenue) as revenue,
-        sum(margin) as margin
+        sum(margin) as margin,
+        sum(revenue) filter (where is_of_first_sale) as first_revenue
     from turned_long
     where credit > 0
     group by
@@ -233,7 +238,8 @@ typed as (
         cast(coalesce(revenue_gross, 0) as numeric(28, 11)) as revenue_gross,
         cast(coalesce(refunds_amount, 0) as numeric(28, 11)) as refunds_amount,
         cast(coalesce(revenue, 0) as numeric(28, 11)) as revenue,
-        cast(coalesce(margin, 0) as numeric(28, 11)) as margin
+        cast(coalesce(margin, 0) as numeric(28, 11)) as margin,
+        cast(coalesce(first_revenue, 0) as numeric(28, 11)) as first_revenue
     from results
 
 )

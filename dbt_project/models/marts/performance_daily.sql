@@ -36,6 +36,13 @@ build_info as (
 
 ),
 
+ltv_curve as (
+
+    select * from {{ ref('ltv_curve') }}
+    where is_prediction
+
+),
+
 models (attribution_model) as (
 
     values
@@ -128,7 +135,8 @@ unioned as (
         0 as revenue_gross,
         0 as refunds_amount,
         0 as revenue,
-        0 as margin
+        0 as margin,
+        0 as first_revenue
     from costs_and_traffic
     cross join models
     cross join bases
@@ -164,7 +172,8 @@ unioned as (
         revenue_gross,
         refunds_amount,
         revenue,
-        margin
+        margin,
+        first_revenue
     from results
 
 ),
@@ -202,7 +211,8 @@ summed as (
         sum(revenue_gross) as revenue_gross,
         sum(refunds_amount) as refunds_amount,
         sum(revenue) as revenue,
-        sum(margin) as margin
+        sum(margin) as margin,
+        sum(first_revenue) as first_revenue
     from unioned
     group by
         activity_date,
@@ -256,6 +266,7 @@ named as (
         cast(summed.refunds_amount as numeric(28, 11)) as refunds_amount,
         cast(summed.revenue as numeric(28, 11)) as revenue,
         cast(summed.margin as numeric(28, 11)) as margin,
+        cast(summed.first_revenue as numeric(28, 11)) as first_revenue,
         coalesce(channels.channel_name, summed.channel) as channel_name,
         coalesce(channels.channel_group, summed.channel) as channel_group,
         coalesce(channels.is_paid, false) as is_paid,
@@ -300,7 +311,12 @@ with_ratios as (
                 from build_info
             ),
             false
-        ) as is_provisional
+        ) as is_provisional,
+        -- the type holds every digit of the product, so that sums are exact
+        cast(
+            first_revenue * (1 + (select ltv_curve.repeat_ratio from ltv_curve))
+            as numeric(33, 15)
+        ) as predicted_ltv
     from named
 
 )
