@@ -46,6 +46,7 @@ MODELS = (
 WINDOW = timedelta(days=90)
 MOSCOW = ZoneInfo("Europe/Moscow")
 SINGULAR = {
+    "attributed_ltv_equals_that_of_new_customers",
     "attributed_results_equal_the_crm",
     "attributed_revenue_equals_crm_revenue",
     "cost_in_marts_equals_staging",
@@ -73,6 +74,7 @@ PARENTS = {
         "int_stage_history",
         "int_touchpoint_persons",
         "int_touchpoints",
+        "int_visit_costs",
         "int_visits",
     ],
 }
@@ -492,6 +494,9 @@ def warehouse(
     setup(database, dict.fromkeys(LOGIN_ROLES, str(given["password"])))
     with psycopg.connect(database, autocommit=True) as connection:
         _create_parents(connection, project)
+        connection.execute(
+            "insert into ops.builds (run_id, as_of) values ('run', '2026-12-31')"
+        )
     built = Warehouse(database, home, project)
     built.fill(company())
     statuses = built.build()
@@ -581,6 +586,10 @@ ERRORS = {
     update marts_next.fct_ad_cost_daily set cost_amount = cost_amount + 0.01
     where ctid = (select min(ctid) from marts_next.fct_ad_cost_daily)
     """: {"cost_in_marts_equals_staging"},
+    """
+    update marts_next.fct_result_daily set first_revenue = first_revenue - 0.01
+    where ctid = (select min(ctid) from marts_next.fct_result_daily)
+    """: {"attributed_ltv_equals_that_of_new_customers"},
     """
     delete from marts_next.fct_traffic_daily
     where ctid = (select min(ctid) from marts_next.fct_traffic_daily)
