@@ -20,7 +20,7 @@ from connectors.base import redaction, registry, settings
 from connectors.base.batch import JsonBatch, unescape
 from connectors.base.client import ApiClient
 from connectors.base.connection import ConnectionInfo
-from connectors.base.errors import ConfigError, ConnectorError
+from connectors.base.errors import AccessError, ConfigError, ConnectorError
 from connectors.base.lanes import Shaper
 from connectors.base.pseudonymise import Pseudonymiser, Tokeniser
 from connectors.base.recognise import recognise
@@ -136,7 +136,7 @@ def replay(
 @app.command()
 def record(
     source: str,
-    stream: str,
+    stream: Annotated[str, typer.Argument(help="default: all of them")] = ANY,
     folder: Annotated[Path, typer.Option(help="where the answers go")] = Path(
         "recorded"
     ),
@@ -151,37 +151,57 @@ def record(
 
     Phones, e-mails, names and free text become fakes, the same for the same person in
     all sources of the folder. `replay` reads the files; `python -m simulator serve
-    --recorded FOLDER --index FOLDER/index.yml` answers from them.
+    --recorded FOLDER --index FOLDER/index.yml` answers from them. `most_mb` is for each
+    stream; one that cannot be kept does not hold up the others, and the exit code is 1.
     """
     configured = load_sources().get(source, account)
     cls = registry.connector_class(source)
     if not cls.needs_connection(configured):
         raise ConfigError(f"{configured} reads files: there is nothing to record")
-    declared = cls.stream(stream, configured)
+    streams = cls.streams_of(configured)
+    if stream != ANY:
+        streams = (cls.stream(stream, configured),)
     _need_token_key()
     connector = registry.build(configured)
-    window = None
-    if declared.kind == "window":
-        zone = ZoneInfo(configured.time_zone)
-        end = until.date() if until else datetime.now(zone).date()
-        window = Window(end - timedelta(days=days), end, configured.time_zone)
+    zone = ZoneInfo(configured.time_zone)
+    end = until.date() if until else datetime.now(zone).date()
+    window = Window(end - timedelta(days=days), end, configured.time_zone)
+    is_good = True
+    for each in streams:
+        try:
+            _record(connector, each, window, folder, most_mb << 20)
+        except AccessError:
+            raise  # the other streams would fare no better
+        except ConnectorError as error:
+            typer.echo(f"error: {each.name}: {error}", err=True)
+            is_good = False
+    if not is_good:
+        raise typer.Exit(1)
+
+
+def _record(
+    connector: Connector, stream: Stream, window: Window, folder: Path, most: int
+) -> None:
+    """Keep one stream's answers. Raises ConnectorError, and then keeps nothing."""
     known = folder / FAKES
     fakes = Fakes(
         settings.token_key()[1],
         orjson.loads(known.read_bytes()) if known.exists() else {},
     )
-    recording = Recording(connector, declared, fakes)
-    connector.client.observer = recorder(recording.kept, most_mb << 20)
+    recording = Recording(connector, stream, fakes)
+    connector.client.observer = recorder(recording.kept, most)
     rows = 0
-    for batch in connector.pages(declared, window, None):
-        records = batch.records if isinstance(batch, JsonBatch) else batch.records()
-        rows += sum(1 for _ in records)
-    connector.client.observer = None
+    days = window if stream.kind == "window" else None
+    try:
+        for batch in connector.pages(stream, days, None):
+            records = batch.records if isinstance(batch, JsonBatch) else batch.records()
+            rows += sum(1 for _ in records)
+    finally:
+        connector.client.observer = None
     for file in recording.save(folder):
         typer.echo(str(file))
-    typer.echo(
-        f"{configured} {stream}: {rows} records in {len(recording.kept)} answers"
-    )
+    kept = len(recording.kept)
+    typer.echo(f"{connector.account} {stream.name}: {rows} records in {kept} answers")
 
 
 def _shaper(stream: Stream, account: Account) -> Shaper:
