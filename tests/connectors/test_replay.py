@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from connectors.__main__ import offline
 from connectors.base.errors import ConnectorError, ParseError
-from connectors.base.recognise import Found, recognise
+from connectors.base.recognise import Found, Known, recognise
 from tests.connectors.bench import Case, accounts, cases, sources
 
 if TYPE_CHECKING:
@@ -271,3 +275,62 @@ def test_what_nobody_knows_is_refused(source: str, body: str) -> None:
     except ParseError:
         return
     assert "read as" in text  # a page of a proxy, which passes
+
+
+# -- anything at all ---------------------------------------------------------------------
+
+LEAVES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+def at_path(path: str, leaf: Any, as_list: bool) -> Any:
+    """The smallest content with this at that path."""
+    name, _, rest = path.partition(".")
+    inner = at_path(rest, leaf, as_list) if rest else leaf
+    if name == "*":
+        return [inner] if as_list else {"0": inner}
+    return {name: inner}
+
+
+def known_of(source: str) -> tuple[Known, ...]:
+    try:
+        known: tuple[Known, ...] = import_module(f"connectors.{source}.known").KNOWN
+    except ModuleNotFoundError:
+        return ()
+    return known
+
+
+@pytest.mark.parametrize("source", sources())
+@given(data=st.data())
+@settings(max_examples=80)
+def test_nothing_but_a_parse_error_comes_of_any_content(
+    source: str, data: st.DataObject
+) -> None:
+    content: Any = {}
+    if paths := [path for each in known_of(source) for path in each.has]:
+        for path in data.draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3)):
+            made = at_path(path, data.draw(LEAVES), data.draw(st.booleans()))
+            content = {**content, **made} if isinstance(made, dict) else made
+            if not isinstance(content, dict):
+                break
+    else:
+        content = data.draw(LEAVES)
+    try:
+        what = found(source, content)
+    except ParseError:
+        return
+    assert isinstance(what.text, str)
+
+
+@pytest.mark.parametrize("source", sources())
+@given(body=st.binary(max_size=60) | st.text(alphabet="a=&[]%0;,\t\n\"'", max_size=40))
+@settings(max_examples=60)
+def test_nothing_but_a_parse_error_comes_of_any_bytes(
+    source: str, body: bytes | str
+) -> None:
+    sent = body.encode() if isinstance(body, str) else body
+    with suppress(ParseError):
+        recognise(offline(accounts()[source]), sent)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from connectors.base.recognise import Known, ids_at
+from connectors.base.recognise import Known, at, ids_at
 
 _KINDS = ("leads", "contacts")
 
@@ -11,8 +11,9 @@ def _hook(content: Any) -> str:
     said = [
         f"{kind} {ids_at(content, f'{kind}.{action}.*.id')} ({action[:20]})"
         for kind in _KINDS
-        for action in content.get(kind, ())
-        if isinstance(content.get(kind), dict)
+        for hook in at(content, kind)
+        if isinstance(hook, dict)
+        for action in hook
     ]
     return f"{'; '.join(said)}: the next run reads them again"
 

@@ -1,6 +1,6 @@
 """What Google Ads says besides searches; `replay` names it."""
 
-from connectors.base.recognise import Known
+from connectors.base.recognise import Known, at
 
 KNOWN = (
     Known(
@@ -8,7 +8,7 @@ KNOWN = (
         has=("resourceNames",),
         why="settings.customer_id names the one to read",
         rows="resourceNames",
-        told=lambda content: f"{len(content['resourceNames'])} accounts",
+        told=lambda content: f"{len(at(content, 'resourceNames.*'))} accounts",
     ),
     Known(
         "a search of other fields",

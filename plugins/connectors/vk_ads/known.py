@@ -6,12 +6,8 @@ from connectors.base.recognise import Known, at
 
 
 def _left(content: Any) -> str:
-    left = at(content, "*.*.*.remaining.*")
-    return f"{len(content)} resources, least left {min(map(str, left), key=_number)}"
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    left = [n for n in at(content, "*.*.*.remaining.*") if isinstance(n, int)]
+    return f"{len(content)} resources, least left {min(left, default='unknown')}"
 
 
 KNOWN = (

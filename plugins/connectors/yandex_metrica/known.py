@@ -12,7 +12,7 @@ def _states(content: Any) -> str:
     said = [
         f"{str(each.get('source'))[:20]} of {str(each.get('date1'))[:10]} to "
         f"{str(each.get('date2'))[:10]} is {str(each.get('status'))[:30]}, "
-        f"{len(each.get('parts') or ())} parts"
+        f"{len(at(each, 'parts.*'))} parts"
         for each in logs
         if isinstance(each, dict)
     ]
@@ -20,9 +20,9 @@ def _states(content: Any) -> str:
 
 
 def _evaluation(content: Any) -> str:
-    found = content["log_request_evaluation"]
-    days = str(found.get("max_possible_day_quantity"))[:9]
-    return f"possible: {found.get('possible') is True}, at most {days} days"
+    is_possible = True in at(content, "log_request_evaluation.possible")
+    days = at(content, "log_request_evaluation.max_possible_day_quantity")
+    return f"possible: {is_possible}, at most {', '.join(map(str, days))[:9]} days"
 
 
 KNOWN = (
