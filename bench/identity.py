@@ -286,15 +286,13 @@ def on_integers(connection: psycopg.Connection[Any], size: int) -> dict[str, Fig
         "create unlogged table found_by_us (node_id bigint, person_node bigint)"
     )
     with measured(connection) as ours:
-        left, right = identify.columns(
-            connection, "ints", ("int8send(a)", "int8send(b)")
-        )
+        (pairs,) = identify.columns(connection, "ints", ("int8send(a << 32 | b)",))
         ids = np.arange(size, dtype=np.int64)
-        count, labels = components(size, left, right)
-        lowest = np.full(count, size, dtype=np.int64)
-        np.minimum.at(lowest, labels, ids)
+        lowest = components(
+            size, (pairs >> 32).astype(np.int32), pairs.astype(np.int32)
+        )
         identify.copy_pairs(
-            connection, "found_by_us (node_id, person_node)", ids, lowest[labels]
+            connection, "found_by_us (node_id, person_node)", ids, lowest
         )
     with measured(connection) as theirs:
         connection.execute("select union_find(%s)", (size,))

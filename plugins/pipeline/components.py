@@ -5,7 +5,7 @@ Nothing here knows of a database: arrays come in, arrays go out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -45,7 +45,7 @@ class Lookup:
             table = np.full(1 << bits, -1, dtype=np.int32)
             table[slots] = left
             self._tables.append((bits, table))
-            winners = table[slots]
+            winners = _take(table, slots)
             lost = winners != left
             left, winners = left[lost], winners[lost]
             # equal ones meet in the same slot of whatever table
@@ -78,8 +78,9 @@ class Lookup:
         asked = np.arange(len(hashes))
         for number, (bits, table) in enumerate(self._tables):
             now = hashes if number == 0 else hashes[asked]
-            places = table[self._slots(now, number, bits)]
-            right = (places >= 0) & (self._hashes[places] == now)
+            places = _take(table, self._slots(now, number, bits))
+            # where a slot is free (-1) this compares with the first
+            right = (_take(self._hashes, places) == now) & (places >= 0)
             if number == 0:
                 np.copyto(found, places, where=right)
                 asked = np.flatnonzero(~right)
@@ -91,54 +92,101 @@ class Lookup:
         return found
 
 
-def components(
-    size: int, left: NDArray[np.integer], right: NDArray[np.integer]
-) -> tuple[int, Int32s]:
-    """How many components `size` nodes make, and the number of each node's.
+def components(size: int, left: Int32s, right: Int32s) -> Int32s:
+    """The lowest position in each node's component, of `size` nodes.
 
-    Edges may stand twice, in both directions, or join a node to itself.
+    Edges may stand twice, in both directions, or join a node to itself. One round of
+    hanging the higher end on the lower leaves few edges between what hangs together:
+    scipy, which works the cheaper the smaller the graph, takes those.
     """
+    above = np.arange(size, dtype=np.int32)
+    above[np.maximum(left, right)] = np.minimum(left, right)
+    _climb(above)
+    left, right = _take(above, left), _take(above, right)
+    apart = left != right
+    left, right = left[apart], right[apart]
+    if not len(left):
+        return above
+    is_open = np.zeros(size, dtype=bool)
+    is_open[left] = True
+    is_open[right] = True
+    nodes = np.flatnonzero(is_open).astype(np.int32)
+    place = np.empty(size, dtype=np.int32)
+    place[nodes] = np.arange(len(nodes), dtype=np.int32)
     graph = coo_array(
-        (np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size)
+        (np.ones(len(left), dtype=np.int8), (place[left], place[right])),
+        shape=(len(nodes), len(nodes)),
     )
     count, labels = connected_components(graph, directed=False)
-    return int(count), labels
+    lowest = np.empty(count, dtype=np.int32)
+    # backwards, so that the first of each component stays
+    lowest[labels[::-1]] = nodes[::-1]
+    above[nodes] = lowest[labels]
+    return _take(above, above)
+
+
+def _climb(above: Int32s) -> None:
+    """Hang each node on the top of the chain above it: half the way in every pass."""
+    low = _take(above, above)
+    rest = np.flatnonzero(low != above).astype(np.int32)
+    above[:] = low
+    while len(rest):
+        were = _take(above, rest)
+        now = _take(above, were)
+        above[rest] = now
+        rest = rest[now != were]
+
+
+def _take(values: NDArray[Any], places: Int32s) -> NDArray[Any]:
+    """values[places] in half the time; every place has to be in range."""
+    found: NDArray[Any] = np.take(values, places, mode="clip")
+    return found
 
 
 def oldest(
-    count: int,
-    labels: Int32s,
+    lowest: Int32s,
     ids: Int64s,
     first_seen: Int64s,
     ranks: NDArray[np.int16],
     texts: Callable[[Int64s], Texts],
-) -> Int64s:
-    """The id of each component's oldest node.
+) -> Int32s:
+    """The position of the oldest node of each node's component.
 
-    By (first seen, rank of its kind, identifier); `ranks[code]` is the place of a kind
-    among the kinds in the order of their names, NEVER comes last. `texts` gives
-    (kind, identifier) for the few ids that the first two leave equal.
+    `lowest` is what `components` found. The order is (first seen, rank of its kind,
+    identifier); `ranks[code]` is the place of a kind among the kinds in the order of
+    their names, NEVER comes last. `texts` gives (kind, identifier) for the few ids that
+    the first two leave equal.
     """
-    earliest = np.full(count, NEVER, dtype=np.int64)
-    np.minimum.at(earliest, labels, first_seen)
-    first = np.flatnonzero(first_seen == earliest[labels])
-    rank = ranks[(ids[first] % KINDS).astype(np.int64)]
-    lowest = np.full(count, np.iinfo(np.int16).max, dtype=np.int16)
-    np.minimum.at(lowest, labels[first], rank)
-    first = first[rank == lowest[labels[first]]]
-    chosen = np.zeros(count, dtype=np.int64)
-    chosen[labels[first]] = ids[first]
-    equals = np.bincount(labels[first], minlength=count)
-    tied = first[equals[labels[first]] > 1]
-    if len(tied):
-        names = texts(ids[tied])
-        best: dict[int, tuple[str, str]] = {}
-        for label, node in zip(labels[tied].tolist(), ids[tied].tolist(), strict=True):
-            name = names[node]
-            if label not in best or name < best[label]:
-                best[label] = name
-                chosen[label] = node
-    return chosen
+    chosen = np.empty(len(lowest), dtype=np.int32)
+    earliest = first_seen.copy()
+    np.minimum.at(earliest, lowest, first_seen)
+    first = np.flatnonzero(first_seen == _take(earliest, lowest)).astype(np.int32)
+    del earliest
+    first = _choose(chosen, lowest, first)
+    if len(first):
+        rank = ranks[ids[first] % KINDS]
+        best = np.full(len(lowest), np.iinfo(np.int16).max, dtype=np.int16)
+        np.minimum.at(best, lowest[first], rank)
+        first = _choose(chosen, lowest, first[rank == best[lowest[first]]])
+    if len(first):
+        names = texts(ids[first])
+        order = sorted(first.tolist(), key=lambda place: names[int(ids[place])])
+        # backwards, so that the first of each component stays
+        first = np.array(order[::-1], dtype=np.int32)
+        chosen[lowest[first]] = first
+    return _take(chosen, lowest)
+
+
+def _choose(chosen: Int32s, lowest: Int32s, nodes: Int32s) -> Int32s:
+    """Note one of these nodes for its component; -> those that are not the only one."""
+    of = _take(lowest, nodes)
+    chosen[of] = nodes
+    beaten = of[_take(chosen, of) != nodes]
+    if not len(beaten):
+        return nodes[:0]
+    is_tied = np.zeros(len(lowest), dtype=bool)
+    is_tied[beaten] = True
+    return nodes[is_tied[of]]
 
 
 def bridges(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import psycopg
+    from numpy.typing import NDArray
 
     from pipeline.components import Int64s, Texts
 
@@ -35,6 +36,8 @@ MOST_CHANGES = 0.2
 MOST_REPORTED = 20
 # pages of a table that one question reads: 128 MB of it
 PAGES = 16_384
+# rows of a table that one message brings: so many stay in the processor's cache
+ROWS = 4096
 
 IN_GRAPH: LiteralString = "standing in ('strong', 'joining')"
 # deltas are small: their cost must follow the delta, not the table a plan would scan
@@ -155,17 +158,14 @@ def build(connection: psycopg.Connection[Any], *, index: bool = True) -> Counts:
     `index=False` leaves the keys of the table to `index_persons`.
     """
     ids, first_seen, left, right = _graph(connection)
-    count, labels = components(len(ids), left, right)
-    edges = len(left)
+    lowest = components(len(ids), left, right)
+    counts = Counts(is_full=True, nodes_read=len(ids), edges_read=len(left))
     del left, right
-    chosen = oldest(
-        count, labels, ids, first_seen, _ranks(connection), _texts_of(connection)
-    )
-    persons = chosen[labels]
-    del first_seen
-    counts = Counts(is_full=True, nodes_read=len(ids), edges_read=edges)
-    sizes = np.bincount(labels, minlength=count)
-    counts.large = chosen[sizes > LARGE_PERSON].tolist()
+    chosen = oldest(lowest, ids, first_seen, _ranks(connection), _texts_of(connection))
+    del lowest, first_seen
+    persons = ids[chosen]
+    counts.large = ids[np.flatnonzero(np.bincount(chosen) > LARGE_PERSON)].tolist()
+    del chosen
     old_ids, old_persons = columns(
         connection,
         "identity.node_persons",
@@ -265,7 +265,7 @@ def columns(
     The server packs a few thousand pages into one value each: to take millions of rows
     one by one costs the client more than the whole rest.
     """
-    parts: list[list[Int64s]] = [[] for _ in expressions]
+    parts: list[list[np.ndarray[Any, Any]]] = [[] for _ in expressions]
     packed = ", ".join(f"string_agg({each}, ''::bytea)" for each in expressions)
     for pages in _page_ranges(connection, table):
         row = connection.execute(
@@ -274,11 +274,11 @@ def columns(
         ).fetchone()
         assert row is not None
         for part, value in zip(parts, row, strict=True):
-            if value is not None:
-                part.append(np.frombuffer(value, dtype=">i8").astype(np.int64))
-    return tuple(
-        np.concatenate(part) if part else np.zeros(0, dtype=np.int64) for part in parts
-    )
+            part.append(np.frombuffer(value or b"", dtype=">i8"))
+    found = []
+    while parts:
+        found.append(np.concatenate(parts.pop(0), dtype=np.int64))
+    return tuple(found)
 
 
 def _page_ranges(
@@ -328,22 +328,29 @@ def _replace(
     index: bool,
 ) -> int:
     """Write the pairs; returns how many differ from those that were there."""
-    now, before = _in_order(ids, persons), _in_order(old_ids, old_persons)
-    if len(now) == len(before) and np.array_equal(now, before):
-        return 0
-    rows = len(now)
-    if len(before):
+    rows = len(ids)
+    if len(old_ids):
+        now, before = _in_order(ids, persons), _in_order(old_ids, old_persons)
+        if np.array_equal(now, before):
+            return 0
         common = np.intersect1d(
             now.view([("n", "i8"), ("p", "i8")]).ravel(),
             before.view([("n", "i8"), ("p", "i8")]).ravel(),
             assume_unique=True,
         )
         rows = max(len(now), len(before)) - len(common)
-    del now, before
+        del now, before
     connection.execute("drop index if exists identity.node_persons_key")
     connection.execute("drop index if exists identity.node_persons_by_person")
     connection.execute("truncate identity.node_persons")
-    copy_pairs(connection, "identity.node_persons (node_id, person_node)", ids, persons)
+    # nobody sees the table before this transaction ends: its rows need no second look
+    copy_pairs(
+        connection,
+        "identity.node_persons (node_id, person_node)",
+        ids,
+        persons,
+        ", freeze",
+    )
     if index:
         index_persons(connection)
     return rows
@@ -368,27 +375,32 @@ def _in_order(ids: Int64s, persons: Int64s) -> np.ndarray[Any, Any]:
 
 
 def copy_pairs(
-    connection: psycopg.Connection[Any], table: str, left: Int64s, right: Int64s
+    connection: psycopg.Connection[Any],
+    table: str,
+    left: NDArray[np.integer],
+    right: NDArray[np.integer],
+    options: LiteralString = "",
 ) -> None:
     """COPY two bigint columns in; `table` names them: `t (a, b)`."""
+    rows = np.empty(
+        min(len(left), ROWS),
+        dtype=[
+            ("fields", ">i2"),
+            ("left_size", ">i4"), ("left", ">i8"),
+            ("right_size", ">i4"), ("right", ">i8"),
+        ],
+    )  # fmt: skip
+    rows["fields"], rows["left_size"], rows["right_size"] = 2, 8, 8
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"copy {table} from stdin (format binary)") as copy,
+        cursor.copy(f"copy {table} from stdin (format binary{options})") as copy,
     ):
         copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-        for start in range(0, len(left), 1 << 20):
-            part = slice(start, start + (1 << 20))
-            rows = np.empty(
-                len(left[part]),
-                dtype=[
-                    ("fields", ">i2"),
-                    ("left_size", ">i4"), ("left", ">i8"),
-                    ("right_size", ">i4"), ("right", ">i8"),
-                ],
-            )  # fmt: skip
-            rows["fields"], rows["left_size"], rows["right_size"] = 2, 8, 8
-            rows["left"], rows["right"] = left[part], right[part]
-            copy.write(rows.tobytes())
+        for start in range(0, len(left), ROWS):
+            part = rows[: len(left) - start]
+            part["left"] = left[start : start + ROWS]
+            part["right"] = right[start : start + ROWS]
+            copy.write(part.tobytes())
         copy.write(struct.pack(">h", -1))
 
 
@@ -571,11 +583,9 @@ def _persons_of(
         np.frombuffer(b"".join(seen for _, seen in found), dtype=">i8")
     )
     ends = np.searchsorted(ids, np.array(pairs, dtype=np.int64).reshape(-1, 2))
-    count, labels = components(len(ids), ends[:, 0], ends[:, 1])
-    chosen = oldest(
-        count, labels, ids, first_seen, _ranks(connection), _texts_of(connection)
-    )
-    return dict(zip(ids.tolist(), chosen[labels].tolist(), strict=True))
+    lowest = components(len(ids), *ends.T.astype(np.int32))
+    chosen = oldest(lowest, ids, first_seen, _ranks(connection), _texts_of(connection))
+    return dict(zip(ids.tolist(), ids[chosen].tolist(), strict=True))
 
 
 def _write(

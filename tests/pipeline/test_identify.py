@@ -228,16 +228,15 @@ def test_the_oldest_names_the_component(
     names = ["b", "a", "c"]  # by code
     ranks = np.array([1, 0, 2] + [9] * 61, np.int16)
     texts = {n: (names[n % 64], f"{-n:+}") for n in ids.tolist()}
-    left, right = (np.array([e[i] for e in edges], np.int64) for i in (0, 1))
-    count, labels = components(15, left, right)
-    found = oldest(
-        count, labels, ids, np.array(seen), ranks, lambda asked: texts
-    )  # fmt: skip
+    left, right = (np.array([e[i] for e in edges], np.int32) for i in (0, 1))
+    lowest = components(15, left, right)
+    found = ids[oldest(lowest, ids, np.array(seen), ranks, lambda asked: texts)]
     graph: nx.Graph[int] = nx.Graph(edges)
     graph.add_nodes_from(range(15))
     for group in nx.connected_components(graph):
         first = min(group, key=lambda i: (seen[i], *texts[int(ids[i])]))
-        assert {int(found[labels[i]]) for i in group} == {int(ids[first])}
+        assert {int(lowest[i]) for i in group} == {min(group)}
+        assert {int(found[i]) for i in group} == {int(ids[first])}
 
 
 # -- the step --------------------------------------------------------------------------
