@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from connectors.base.answers import Answer, retry_in
-from connectors.base.errors import ConnectorError, ParseError
+from connectors.base.errors import ConfigError, ConnectorError, ParseError
 from connectors.base.redaction import excerpt
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NAMED = 12  # fields, in a text for a person
 _FORM = re.compile(rb"[\w%\[\].~-]+=[^\s&]*(&[\w%\[\].~-]+=[^\s&]*)*\s*")
+_OURS = (ParseError, ConfigError)  # not the vendor's, but about its answer
 _NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
@@ -78,6 +79,8 @@ def recognise(connector: Connector, body: bytes, named: Stream | None = None) ->
     Else what it is. Raises ParseError when nobody knows it, and for an answer to
     another query than that of the stream that was named.
     """
+    if named is not None and (records := _Try(connector, named, body).records):
+        return Found(f"{len(records)} records of {named.name}", named, records)
     content, columns, count = _opened(body)
     known = _known(connector.name, content, columns)
     if named is None and known is not None and known.why:
@@ -162,13 +165,13 @@ def _error_in(
 ) -> ConnectorError | None:
     """The vendor's own error, as the connector would raise it."""
     for each in tries:
-        if each.error is not None and not isinstance(each.error, ParseError):
+        if each.error is not None and not isinstance(each.error, _OURS):
             return each.error
     if content is None:
         return None
     body = orjson.dumps(content)
     error = connector.judge(Answer(200, {}, body, label=str(connector.account)))
-    return None if isinstance(error, ParseError) else error
+    return None if isinstance(error, _OURS) else error
 
 
 def _generic(connector: Connector, content: Any) -> str:
