@@ -5,7 +5,7 @@ Nothing here knows of a database: arrays come in, arrays go out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Int64s = NDArray[np.int64]
     Texts = Mapping[int, tuple[str, str]]
 
+T = TypeVar("T", bound=np.generic)
 NEVER = np.iinfo(np.int64).max  # the moment of what was seen at no known time
 KINDS = 64  # a node id is a serial times this, plus the code of its kind
 CHUNK = 1 << 17
@@ -137,10 +138,9 @@ def _climb(above: Int32s) -> None:
         rest = rest[now != were]
 
 
-def _take(values: NDArray[Any], places: Int32s) -> NDArray[Any]:
+def _take(values: NDArray[T], places: NDArray[np.integer]) -> NDArray[T]:
     """values[places] in half the time; every place has to be in range."""
-    found: NDArray[Any] = np.take(values, places, mode="clip")
-    return found
+    return np.take(values, places, mode="clip")
 
 
 def oldest(
