@@ -5,6 +5,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV = .venv/bin/uv --quiet pip install --system-certs --compile-bytecode
 TEST_PROCESSES ?= 2
+SHARED_OUT = -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 RUN = PYTHONPATH=plugins:. .venv/bin/python
 # an empty environment has neither: where programs are, and a home for caches
 export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
@@ -30,13 +31,13 @@ psql: ## an SQL prompt on the marts, as the role `bi`
 
 test: env env-dev env-superset chromium ## lint and every test but the long ones, on a Postgres of its own
 	@$(MAKE) --no-print-directory lint
-	@$(RUN) -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -m "not slow" $(SHARED_OUT)
 
 test-slow: env ## the long tests but the storms of faults
 	@$(RUN) -m pytest -m "slow and not faults"
 
 test-faults: env ## every connector through 1,000 seeds of random faults (THROUGHLINE_FAULT_SEEDS for more or fewer)
-	@$(RUN) -m pytest -m faults tests/connectors
+	@$(RUN) -m pytest -m faults $(SHARED_OUT) tests/connectors
 
 fuzz: env ## 20,000 spoiled answers for every parser
 	@THROUGHLINE_FUZZ_EXAMPLES=$${THROUGHLINE_FUZZ_EXAMPLES:-20000} $(RUN) -m pytest tests/connectors/test_fuzz.py

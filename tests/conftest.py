@@ -35,8 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         place = item.path.relative_to(ROOT / "tests")
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        source = getattr(case, "source", "")
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        source = params.get("source") or getattr(params.get("case"), "source", "")
         group = "e2e" if place.parts[0] == "e2e" else f"{place}[{source}]"
         item.add_marker(pytest.mark.xdist_group(group))
     order = ["e2e", "warehouse", "quality", "pipeline"]
