@@ -12,9 +12,9 @@ visit_costs as (
 
 ),
 
-ad_spend as (
+daily_costs as (
 
-    select * from {{ ref('int_ad_spend_unioned') }}
+    select * from {{ ref('fct_ad_cost_daily') }}
 
 ),
 
@@ -22,10 +22,10 @@ costs as (
 
     select
         platform,
-        spend_date,
-        spend_amount,
-        {{ cost_key('spend_date') }} as cost_key
-    from ad_spend
+        cost_date,
+        cost_amount,
+        {{ cost_key('cost_date') }} as cost_key
+    from daily_costs
 
 ),
 
@@ -46,8 +46,8 @@ costs_without_visits as (
     select
         platform,
         '(no visit)' as match_step,
-        date_trunc('month', spend_date)::date as cost_month,
-        sum(spend_amount) as cost_amount
+        date_trunc('month', cost_date)::date as cost_month,
+        sum(cost_amount) as cost_amount
     from costs
     where
         not exists (
@@ -55,7 +55,7 @@ costs_without_visits as (
             from visit_costs
             where visit_costs.cost_key = costs.cost_key
         )
-    group by date_trunc('month', spend_date)::date, platform
+    group by date_trunc('month', cost_date)::date, platform
 
 ),
 

@@ -30,21 +30,25 @@ stage_map as (
 
 ),
 
+-- by one key: the planner takes four equal columns for four reasons to expect one row,
+-- and would walk through the maps of stages for each entry
 live as (
 
-    select
-        source,
-        account_id,
-        'deal' as entity,
-        deal_id as entity_id
+    select concat_ws('|', source, account_id, 'deal', deal_id) as entity_key
     from deals
     union all
-    select
-        source,
-        account_id,
-        'lead' as entity,
-        lead_id as entity_id
+    select concat_ws('|', source, account_id, 'lead', lead_id) as entity_key
     from leads
+
+),
+
+keyed_statuses as (
+
+    select
+        status_name,
+        sort::integer as sort,
+        concat_ws('|', source, account_id, entity_id, status_id) as status_key
+    from statuses
 
 ),
 
@@ -60,18 +64,25 @@ entries as (
         history.stage_id,
         history.semantic_id,
         history.entered_at,
-        case
-            when history.entity = 'lead' then 'STATUS'
-            when history.category_id = '0' then 'DEAL_STAGE'
-            else 'DEAL_STAGE_' || history.category_id
-        end as status_list
+        {{ stage_without_funnel('history.stage_id') }} as stage_in_map,
+        concat_ws(
+            '|',
+            history.source,
+            history.account_id,
+            case
+                when history.entity = 'lead' then 'STATUS'
+                when history.category_id = '0' then 'DEAL_STAGE'
+                else 'DEAL_STAGE_' || history.category_id
+            end,
+            history.stage_id
+        ) as status_key
     from history
     inner join live
         on
-            history.source = live.source
-            and history.account_id = live.account_id
-            and history.entity = live.entity
-            and history.entity_id = live.entity_id
+            concat_ws(
+                '|', history.source, history.account_id, history.entity,
+                history.entity_id
+            ) = live.entity_key
 
 ),
 
@@ -87,7 +98,7 @@ named as (
         entries.entity_id,
         entries.category_id,
         entries.stage_id,
-        statuses.status_name as stage_name,
+        keyed_statuses.status_name as stage_name,
         coalesce(
             stage_map.canonical_stage, {{ stage_by_semantic('entries.semantic_id') }}
         ) as canonical_stage,
@@ -98,19 +109,14 @@ named as (
             partition by entries.account_id, entries.entity, entries.entity_id
             order by entries.entered_at, entries.history_id::numeric
         ) as left_at,
-        statuses.sort::integer as sort
+        keyed_statuses.sort
     from entries
-    left join statuses
-        on
-            entries.crm = statuses.source
-            and entries.account_id = statuses.account_id
-            and entries.status_list = statuses.entity_id
-            and entries.stage_id = statuses.status_id
+    left join keyed_statuses on entries.status_key = keyed_statuses.status_key
     left join stage_map
         on
             entries.crm = stage_map.crm
             and entries.entity = stage_map.entity
-            and {{ stage_without_funnel('entries.stage_id') }} = stage_map.stage_id
+            and entries.stage_in_map = stage_map.stage_id
 
 )
 

@@ -39,22 +39,38 @@ visits_of_keys as (
 
 ),
 
-costs as (
+costs_of_days as (
 
     select
-        spend_amount,
-        {{ cost_key('spend_date') }} as cost_key
+        spend_date,
+        channel,
+        platform,
+        account_id,
+        campaign_id,
+        ad_group_id,
+        keyword_key,
+        placement,
+        sum(spend_amount) as cost_amount
     from spend
+    group by
+        spend_date,
+        channel,
+        platform,
+        account_id,
+        campaign_id,
+        ad_group_id,
+        keyword_key,
+        placement
 
 ),
 
 costs_of_keys as (
 
     select
-        cost_key,
-        sum(spend_amount) as cost_amount
-    from costs
-    group by cost_key
+        {{ cost_key('spend_date') }} as cost_key,
+        sum(cost_amount) as cost_amount
+    from costs_of_days
+    group by {{ cost_key('spend_date') }}
 
 ),
 

@@ -130,9 +130,7 @@ deal_conversions as (
 sellers as (
 
     select
-        account_id,
-        deal_id,
-        cast(null as text) as sale_id,
+        account_id || '|' || deal_id as sale_key,
         person_id,
         lead_id,
         converting_touchpoint_id,
@@ -147,9 +145,7 @@ sellers as (
 
     -- sold at the counter, without a deal
     select
-        account_id,
-        cast(null as text) as deal_id,
-        sale_id,
+        account_id || '|counter|' || sale_id as sale_key,
         person_id,
         cast(null as text) as lead_id,
         cast(null as text) as converting_touchpoint_id,
@@ -162,10 +158,22 @@ sellers as (
 
 ),
 
+-- of a deal the deal's id, at the counter a word and the sale's
+lines_of_sales as (
+
+    select
+        *,
+        concat_ws(
+            '|', account_id, coalesce(deal_id, 'counter|' || sale_id)
+        ) as sale_key
+    from sale_lines
+
+),
+
 money_lines as (
 
     select
-        sale_lines.*,
+        lines_of_sales.*,
         sellers.person_id,
         sellers.lead_id,
         sellers.converting_touchpoint_id,
@@ -173,19 +181,9 @@ money_lines as (
         sellers.deal_created_at,
         sellers.lead_date,
         sellers.margin_amount,
-        sellers.amount,
-        -- of a deal the deal's id, at the counter a word and the sale's
-        concat_ws(
-            '|',
-            sale_lines.account_id,
-            coalesce(sale_lines.deal_id, 'counter|' || sale_lines.sale_id)
-        ) as sale_key
-    from sale_lines
-    inner join sellers
-        on
-            sale_lines.account_id = sellers.account_id
-            and sale_lines.deal_id is not distinct from sellers.deal_id
-            and sale_lines.sale_id is not distinct from sellers.sale_id
+        sellers.amount
+    from lines_of_sales
+    inner join sellers on lines_of_sales.sale_key = sellers.sale_key
 
 ),
 

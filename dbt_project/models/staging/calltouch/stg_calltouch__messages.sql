@@ -12,9 +12,10 @@ landed as (
 
 ),
 
-opened as (
+-- what stands inside of `session`, beside what stands outside; made once for a record,
+-- not for each of its cells
+opened as materialized (
 
-    -- what stands inside of `session`, beside what stands outside
     select
         account_id,
         record_key,
