@@ -117,7 +117,7 @@ class AmoCRM(Connector):
         for some in found:
             self._note(stream, some)
             if some:
-                yield JsonBatch(some)
+                yield JsonBatch(reader.records(some))
         if stream.name == streams.LEADS.name and since is not None:
             yield from self._touched(reader, since)
 
@@ -142,7 +142,7 @@ class AmoCRM(Connector):
         """Leads by id, whatever their date: a merge moves them to another contact."""
         reader = self._reader(self.settings.fields.declared_in(stream))
         if found := list(reader.by_id(keys)):
-            yield JsonBatch(found)
+            yield JsonBatch(reader.records(found))
 
     def parse(
         self, stream: Stream, body: bytes, headers: Mapping[str, str]
@@ -151,7 +151,7 @@ class AmoCRM(Connector):
         if not body:
             return []
         try:
-            return lists.rows(stream, from_json(body), self._mapped)
+            return self._reader(stream).records(lists.rows(stream, from_json(body)))
         except RetriableError as error:  # nobody can be asked once more
             raise ParseError(str(error)) from None
 
@@ -184,12 +184,12 @@ class AmoCRM(Connector):
         found = self._reader(streams.EVENTS).numbered(asked)
         touched = lists.touched_leads([event for some in found for event in some])
         if again := list(reader.by_id(touched)):
-            yield JsonBatch(again)
+            yield JsonBatch(reader.records(again))
 
     def _note(self, stream: Stream, some: list[Record]) -> None:
         name = "created_at" if stream.append_only else "updated_at"
         if stream.kind == "entity" and some:
-            newest = max(int(row[name]) for row in some)
+            newest = max(row[name] for row in some)
             self._newest[stream.name] = max(self._newest.get(stream.name, 0), newest)
 
 

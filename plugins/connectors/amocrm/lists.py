@@ -10,6 +10,7 @@ where it is met again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from connectors.amocrm import records
@@ -17,7 +18,7 @@ from connectors.base.errors import ParseError, RetriableError
 from connectors.base.stream import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Hashable, Iterator, Mapping
 
     from connectors.base.batch import Record
     from connectors.base.client import ApiClient
@@ -59,14 +60,17 @@ TOUCHING = ("lead_restored", "entity_merged", "entity_linked", "entity_unlinked"
 
 @dataclass(frozen=True)
 class Rows:
-    """One page: shaped records, and whether the vendor says that more follow."""
+    """One page: its rows as they came, and whether the vendor says that more follow."""
 
-    records: list[Record]
+    rows: list[Record]
     more: bool
 
 
 class Reader:
-    """Asks for one stream's pages. `mapped`: ids of lead fields to lift."""
+    """Asks for one stream's pages and gives rows as they came; `records` shapes them.
+
+    `mapped`: ids of lead fields to lift.
+    """
 
     def __init__(
         self, client: ApiClient, stream: Stream, mapped: Collection[int], limit: int
@@ -76,6 +80,10 @@ class Reader:
         self._mapped = mapped
         most = MOST_EVENTS if stream.name == "events" else MOST
         self._limit = min(limit, most)
+
+    def records(self, rows: list[Record]) -> list[Record]:
+        """Rows as the stream's records."""
+        return [records.shaped(self.stream, row, self._mapped) for row in rows]
 
     def page(self, number: int, params: Mapping[str, Any]) -> Rows | None:
         """One page; None when there is nothing (204)."""
@@ -88,7 +96,7 @@ class Reader:
         if answer.status == 204:
             return None
         content = answer.json()
-        found = rows(self.stream, content, self._mapped)
+        found = rows(self.stream, content)
         links = content.get("_links")
         following = links.get("next") if isinstance(links, dict) else None
         return Rows(found, bool(following))
@@ -99,10 +107,10 @@ class Reader:
         Raises RetriableError when a page repeats, or the one that was promised is
         empty.
         """
-        seen: set[str] = set()
+        seen: set[Hashable] = set()
         number = 1
         while (found := self.page(number, params)) is not None:
-            known = [(self._identity(row), row) for row in found.records]
+            known = [(self._identity(row), row) for row in found.rows]
             new = [row for identity, row in known if identity not in seen]
             if found.more and not new:
                 raise RetriableError(f"{self._what}: page {number} came before")
@@ -126,9 +134,9 @@ class Reader:
         if newest is None:
             return
         if not newest.more:
-            yield newest.records
+            yield newest.rows
             return
-        last = newest.records[0]
+        last = newest.rows[0]
         until = _moment(last) if bounded else None
         is_met = is_begun = False
         for some in self._walk(since, until):
@@ -161,10 +169,10 @@ class Reader:
         while (found := self._page_of(since, until, "asc")) is not None:
             new = [
                 row
-                for row in found.records
+                for row in found.rows
                 if _moment(row) != since or row["id"] not in met
             ]
-            last = _moment(found.records[-1])
+            last = _moment(found.rows[-1])
             if found.more and last == since:
                 yield from self._second(last, met)
                 since, met = last + 1, set()
@@ -173,7 +181,7 @@ class Reader:
             if not found.more:
                 return
             since = last
-            met = {row["id"] for row in found.records if _moment(row) == last}
+            met = {row["id"] for row in found.rows if _moment(row) == last}
 
     def _prove_oldest(self, since: int | None, moment: int) -> None:
         """The newest row came as the oldest: right when all rows are of one second.
@@ -217,7 +225,7 @@ class Reader:
         found = self.page(1, params)
         if found is None:
             return None
-        moments = [_moment(row) for row in found.records]
+        moments = list(map(_moment, found.rows))
         if moments != sorted(moments, reverse=order == "desc"):
             raise RetriableError(f"{self._what}: rows are not in the order asked for")
         if (since is not None and min(moments) < since) or (
@@ -226,7 +234,10 @@ class Reader:
             raise RetriableError(f"{self._what}: rows came that were not asked for")
         return found
 
-    def _identity(self, row: Record) -> str:
+    def _identity(self, row: Record) -> Hashable:
+        if self.stream.key == ("id",):
+            number: str | int = row["id"]  # as `rows` has seen to
+            return number
         return repr([row.get(name) for name in self.stream.key])
 
     @property
@@ -257,8 +268,8 @@ def touched_leads(events: list[Record]) -> list[str]:
     return list(found)
 
 
-def rows(stream: Stream, content: Any, mapped: Collection[int] = ()) -> list[Record]:
-    """The records of one answer: a page, or a single object.
+def rows(stream: Stream, content: Any) -> list[Record]:
+    """The rows of one answer, as they came: a page, or a single object.
 
     Raises ParseError for another shape, RetriableError for a list that is empty where
     amoCRM would have answered 204.
@@ -277,24 +288,14 @@ def rows(stream: Stream, content: Any, mapped: Collection[int] = ()) -> list[Rec
         raise RetriableError(f"{stream.name}: {len(found)} rows came of {total}")
     if stream.name == "statuses":
         found = _statuses(found)
-    shaped = [_shaped(stream, row, mapped) for row in found if isinstance(row, dict)]
-    if len(shaped) < len(found):
-        raise ParseError(f"{stream.name}: a record is not a JSON object")
-    for row in objects(stream, shaped, stream.name):
+    moments = {"created_at", "updated_at"} & {*stream.required_fields}
+    for row in objects(stream, found, stream.name):
         if not isinstance(row["id"], str | int):
             raise ParseError(f"{stream.name}: id {row['id']!r} is no id")
-        for name in ("created_at", "updated_at"):
-            if name in stream.required_fields and type(row[name]) is not int:
+        for name in moments:
+            if type(row[name]) is not int:
                 raise ParseError(f"{stream.name}: {name} is no moment in Unix seconds")
-    return shaped
-
-
-def _shaped(stream: Stream, row: Record, mapped: Collection[int]) -> Record:
-    if stream.name == "leads":
-        return records.lead(row, mapped)
-    if stream.name == "contacts":
-        return records.contact(row)
-    return records.plain(row)
+    return found
 
 
 def _statuses(pipelines: list[Any]) -> list[Any]:
@@ -311,5 +312,4 @@ def _statuses(pipelines: list[Any]) -> list[Any]:
     return found
 
 
-def _moment(row: Record) -> int:
-    return int(row["updated_at"])
+_moment = itemgetter("updated_at")

@@ -14,31 +14,42 @@ from typing import TYPE_CHECKING, Any
 from connectors.amocrm import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from connectors.base.batch import Record
+    from connectors.base.stream import Stream
 
 _TRACKED = frozenset((*streams.TRACKING, *streams.TRACKING_IDS, *streams.TRACKING_URLS))
+_CONTACTS = {"PHONE": "phone", "EMAIL": "email"}
+_OF_THE_API = frozenset({"_links", "_embedded"})
+_NESTED = frozenset({dict, list})
+
+
+def shaped(stream: Stream, row: Record, mapped: Collection[int] = ()) -> Record:
+    """A row as the stream's record; the row itself is used up."""
+    if stream.name == "leads":
+        return lead(row, mapped)
+    if stream.name == "contacts":
+        return contact(row)
+    # anything else: a status, a user, an event
+    return {name: value for name, value in row.items() if name not in _OF_THE_API}
 
 
 def lead(row: Record, mapped: Collection[int] = ()) -> Record:
     """A lead with its tracking data, its mapped fields and its main contact on top."""
-    record: Record = _without_links(row)
+    record = _without_links(row)
     lifted: Record = {}
-
-    def lift(item: Record) -> bool:
-        name = _tracked_name(item)
-        if item.get("field_id") in mapped:
-            name = str(item["field_id"])
-        if name is None or name in lifted:
-            return False
-        values = _values(item)
-        if len(values) == 1:
-            lifted[name] = values[0]
-        return len(values) == 1
-
-    _lift(record, lift)
-    record.update(lifted)
+    items = record.get("custom_fields_values")
+    if isinstance(items, list):
+        rest = record["custom_fields_values"] = []
+        for item in items:
+            values = _values(item) or []
+            name = _name(item, mapped) if len(values) == 1 else None
+            if name is None or name in lifted:
+                rest.append(item)
+            else:
+                lifted[name] = values[0].get("value")
+        record.update(lifted)
     record["main_contact_id"] = _main_contact(record)
     return record
 
@@ -49,32 +60,26 @@ def contact(row: Record) -> Record:
     `name` is the whole name; its parts are kept aside, because parts and whole
     together would count each word twice.
     """
-    record: Record = _without_links(row)
+    record = _without_links(row)
     lifted: dict[str, list[Any]] = {}
-
-    def lift(item: Record) -> bool:
-        code = str(item.get("field_code")).upper()
-        if code not in ("PHONE", "EMAIL"):
-            return False
-        what = code.lower()
-        lifted.setdefault(f"{what}s", []).extend(_values(item))
-        kinds = lifted.setdefault(f"{what}_kinds", [])
-        kinds += [each.get("enum_code", each.get("enum")) for each in item["values"]]
-        return True
-
-    _lift(record, lift)
-    record.update(lifted)
+    items = record.get("custom_fields_values")
+    if isinstance(items, list):
+        rest = record["custom_fields_values"] = []
+        for item in items:
+            values = _values(item)
+            what = None if values is None else _CONTACTS.get(_code(item))
+            if values is None or what is None:
+                rest.append(item)
+                continue
+            found = lifted.setdefault(f"{what}s", [])
+            found += [each.get("value") for each in values]
+            kinds = lifted.setdefault(f"{what}_kinds", [])
+            kinds += [each.get("enum_code", each.get("enum")) for each in values]
+        record.update(lifted)
     parts = [record.pop(name, None) for name in ("first_name", "last_name")]
     if parts := [part for part in parts if part]:
         record["name_parts"] = parts
         record["name"] = record.get("name") or " ".join(map(str, parts))
-    return record
-
-
-def plain(row: Record) -> Record:
-    """Anything else: a status, a user, an event."""
-    record: Record = _without_links(row)
-    record.pop("_embedded", None)
     return record
 
 
@@ -83,53 +88,47 @@ def _main_contact(row: Record) -> str | None:
     found = embedded.get("contacts") if isinstance(embedded, dict) else None
     if not isinstance(found, list):
         return None
-    ids = [
-        str(each["id"])
-        for each in sorted(
-            (each for each in found if isinstance(each, dict) and each.get("id")),
-            key=lambda each: not each.get("is_main"),
-        )
-    ]
-    return ids[0] if ids else None
+    first = None
+    for each in found:
+        if isinstance(each, dict) and each.get("id"):
+            if each.get("is_main"):
+                return str(each["id"])
+            first = first or str(each["id"])
+    return first
 
 
-def _lift(record: Record, take: Callable[[Record], bool]) -> None:
-    """Give each custom field to `take`; what it takes goes from the list."""
-    items = record.get("custom_fields_values")
-    if not isinstance(items, list):
-        return
-    record["custom_fields_values"] = [
-        item
-        for item in items
-        if not (
-            isinstance(item, dict)
-            and isinstance(item.get("values"), list)
-            and all(isinstance(each, dict) for each in item["values"])
-            and take(item)
-        )
-    ]
+def _values(item: Any) -> list[Record] | None:
+    """The values of a custom field; None when it has another shape."""
+    values = item.get("values") if isinstance(item, dict) else None
+    if not isinstance(values, list):
+        return None
+    for each in values:
+        if not isinstance(each, dict):
+            return None
+    return values
 
 
-def _tracked_name(item: Record) -> str | None:
-    """The mark's name in capitals; user-made fields may bear the same one."""
+def _name(item: Record, mapped: Collection[int]) -> str | None:
+    """What a lead's custom field is called on top; None: it stays in the list.
+
+    A mark of advertising has its name in capitals; user-made fields may bear the same.
+    """
+    if mapped and item.get("field_id") in mapped:
+        return str(item["field_id"])
     if item.get("field_type") != "tracking_data":
         return None
     name = str(item.get("field_code") or item.get("field_name")).upper()
     return name if name in _TRACKED else None
 
 
-def _values(item: Record) -> list[Any]:
-    return [each.get("value") for each in item["values"]]
-
-
-_NESTED = frozenset({dict, list})
+def _code(item: Record) -> str:
+    return str(item.get("field_code")).upper()
 
 
 def _without_links(row: Record) -> Record:
-    """A copy of the row without its own links; those inside of it go from both."""
-    for value in row.values():
-        if type(value) in _NESTED:
-            _drop_links(value)
+    """A copy of the row without its own links, and without those of the objects
+    embedded in it, which go from both. HAL knows links nowhere else."""
+    _drop_links(row.get("_embedded"))
     return {name: value for name, value in row.items() if name != "_links"}
 
 
@@ -138,6 +137,8 @@ def _drop_links(value: Any) -> None:
     if type(value) is dict:
         value.pop("_links", None)
         value = value.values()
+    elif type(value) is not list:
+        return
     for each in value:
         if type(each) in _NESTED:
             _drop_links(each)

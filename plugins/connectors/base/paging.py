@@ -50,7 +50,7 @@ def page_number(
     RetriableError (see above).
     """
     read, number = 0, first
-    before: set[Hashable] = set()
+    before: set[Hashable] | None = None
     declared: int | None = None
     while True:
         page = fetch(number)
@@ -62,13 +62,16 @@ def page_number(
                 f"{what}: the total changed from {declared} to {total} while paging"
             )
         declared = total
-        keys = {key(item) for item in page.items} - {None}
-        if keys and keys == before:
-            raise ParseError(f"{what}: page {number} is page {number - 1} again")
-        if keys & before:
-            raise RetriableError(
-                f"{what}: rows came twice around page {number}: they moved while paging"
-            )
+        keys = None
+        if before is not None:
+            keys = set(map(key, page.items)) - {None}
+            if keys and keys == before:
+                raise ParseError(f"{what}: page {number} is page {number - 1} again")
+            if keys & before:
+                raise RetriableError(
+                    f"{what}: rows came twice around page {number}: they moved while "
+                    "paging"
+                )
         read += len(page.items)
         if read > total:
             raise RetriableError(
@@ -86,7 +89,8 @@ def page_number(
             raise RetriableError(
                 f"{what}: page {number} is empty after {read} of {total} rows"
             )
-        before = keys
+        # an answer of one page has no need of them
+        before = set(map(key, page.items)) - {None} if keys is None else keys
         number += 1
         _limit(number - first, most_pages, what)
     if read != declared:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import repeat
+from operator import ge, itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,7 @@ from connectors.base.errors import ConfigError, ParseError
 from connectors.base.redaction import MASK, excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _SECRET = re.compile(r"token|secret|passw", re.IGNORECASE)
 
@@ -168,6 +170,26 @@ class Stream:
             parts.append(text)
         return "|".join(parts)
 
+    def record_keys(self, records: Sequence[Mapping[str, Any]]) -> list[str | None]:
+        """The keys of many records, as `record_key` has them; None where it raises."""
+        try:
+            columns = [list(map(itemgetter(name), records)) for name in self.key]
+        except KeyError:
+            columns = [[None]]
+        kinds = {type(value) for column in columns for value in column}
+        if kinds <= {str, int}:
+            texts = [list(map(str, column)) for column in columns]
+            joined = "".join(map("".join, texts))
+            if "|" not in joined and "\\" not in joined and all(map(all, texts)):
+                return list(map("|".join, zip(*texts, strict=True)))
+        return [self._key_or_none(record) for record in records]
+
+    def _key_or_none(self, record: Mapping[str, Any]) -> str | None:
+        try:
+            return self.record_key(record)
+        except (KeyError, ValueError):
+            return None
+
     def record_date(self, record: Mapping[str, Any], time_zone: str) -> date | None:
         """The record's civil day in the account's zone; None for dateless streams.
 
@@ -218,6 +240,10 @@ def objects(stream: Stream, rows: list[Any], what: str) -> list[dict[str, Any]]:
     Raises ParseError, which begins with `what`.
     """
     required = frozenset(stream.required_fields)
+    if {*map(type, rows)} <= {dict} and all(
+        map(ge, map(dict.keys, rows), repeat(required))
+    ):
+        return rows
     for row in rows:
         if not isinstance(row, dict):
             raise ParseError(f"{what}: a record is not a JSON object")

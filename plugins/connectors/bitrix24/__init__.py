@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.base.batch import Batch, JsonBatch, Record
@@ -183,6 +184,6 @@ class Bitrix24(Connector):
             found = lists.by_id(self.client, stream, after=after)
         last = int(cursor or 0)
         for rows in found:
-            last = max(last, *(int(row["ID"]) for row in rows))
+            last = max(last, *map(int, map(itemgetter("ID"), rows)))
             self._last_id[stream.name] = str(last)
             yield JsonBatch(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter, lt
 from typing import TYPE_CHECKING, Any
 
 from connectors.base import paging
@@ -137,13 +138,15 @@ def everything(
     Raises as `batches.send` does.
     """
     listed = _LISTS[stream.name]
-    key, asked = listed.key, _asked(stream)
+    key = listed.key
+    asked = {name: each for name, each in _asked(stream).items() if name != "order"}
+    in_all = batches.encoded({**asked, "start": 0})
 
     def call(after: int | None, upto: int | None, order: str = "ASC") -> str:
         bounds = {f">{key}": after, f"<={key}": upto}
         conditions = {name: at for name, at in bounds.items() if at is not None}
-        given = {**asked, "order": {key: order}, "filter": conditions, "start": 0}
-        return batches.command(listed.method, given)
+        own = batches.encoded({"order": {key: order}, "filter": conditions})
+        return batches.command(listed.method, in_all, own)
 
     def is_whole(_: str, result: Any, total: Any) -> bool:
         return type(total) is int and bool(rows_of(stream, result)) == (total > 0)
@@ -192,6 +195,7 @@ def everything(
 def products(client: ApiClient, deals: list[str]) -> list[Record]:
     """The goods of at most 50 deals, a record for each deal that is still there."""
     method = "crm.item.productrow.list"
+    in_all = batches.encoded({"order": {"id": "ASC"}, "start": 0})
     found: dict[str, list[Any]] = {deal: [] for deal in deals}
     extras: dict[str, Record] = {}
     left = dict.fromkeys(deals, 0)
@@ -204,8 +208,8 @@ def products(client: ApiClient, deals: list[str]) -> list[Record]:
         calls = {}
         for deal, last in left.items():
             owner = {"=ownerType": "D", "=ownerId": deal, ">id": last}
-            asked = {"filter": owner, "order": {"id": "ASC"}, "start": 0}
-            calls[f"{batches.DEAL}{deal}"] = batches.command(method, asked)
+            own = batches.encoded({"filter": owner})
+            calls[f"{batches.DEAL}{deal}"] = batches.command(method, own, in_all)
         answered = batches.send(client, calls, is_whole)
         asked_for, left = left, {}
         for deal, last in asked_for.items():
@@ -259,11 +263,19 @@ def _asked(stream: Stream) -> Record:
 
 
 def _ids(rows: list[Any], key: str) -> list[Any]:
-    return [row.get(key) if isinstance(row, dict) else None for row in rows]
+    try:
+        return list(map(itemgetter(key), rows))
+    except (KeyError, TypeError):
+        return [row.get(key) if isinstance(row, dict) else None for row in rows]
 
 
 def _grown(method: str, ids: list[Any], last: int) -> int:
     """The last of ids, each of which must be a number larger than the one before."""
+    texts = list(map(str, ids))
+    if all(map(str.isdecimal, texts)):
+        numbers = [last, *map(int, texts)]
+        if all(map(lt, numbers, numbers[1:])):
+            return numbers[-1]
     for each in ids:
         if not str(each).isdecimal() or int(each) <= last:
             raise ParseError(f"{method}: id {each!r} came after {last}")

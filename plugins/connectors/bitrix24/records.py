@@ -7,6 +7,7 @@ leads, deals and contacts both become the same record.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from connectors.base.errors import ParseError, RetriableError
@@ -48,11 +49,12 @@ def records(stream: Stream, content: Any) -> list[Record]:
     if stream.name == "statuses":
         rows = [_status(row) for row in rows]
     rows = objects(stream, rows, stream.name)
-    for row in rows:
-        for key in {"ID", "id"} & set(stream.key):
-            if not str(row[key]).isdecimal():
-                raise ParseError(f"{stream.name}: {key} {row[key]!r} is not a number")
-        if stream.name == "leads":
+    for key in {"ID", "id"} & set(stream.key):
+        for each in map(itemgetter(key), rows):
+            if not str(each).isdecimal():
+                raise ParseError(f"{stream.name}: {key} {each!r} is not a number")
+    if stream.name == "leads":
+        for row in rows:
             _hide_names(row)
     return rows
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain, repeat
+from operator import concat, contains, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from connectors.base.batch import JsonBatch, Record
@@ -61,8 +63,8 @@ class Reports:
             check_zone(content, window, account)
             page = page_of(stream, content, what)
             # what is no day at all is left to landing, which buries it
-            days = {r["date"] for r in page.items if r["date"].isdecimal()}
-            if others := days - asked_days:
+            days = {*map(itemgetter("date"), page.items)} - asked_days
+            if others := [day for day in days if day.isdecimal()]:
                 raise ParseError(f"{what}: rows of {others.pop()}")
             doubts.update(dict.fromkeys(doubts_in(content, page.items, what)))
             start += len(page.items)
@@ -132,12 +134,10 @@ def page_of(stream: Stream, content: dict[str, Any], what: str) -> Page[Record]:
     missing = [n for n in stream.required_fields if n not in columns]
     if missing and rows:
         raise ParseError(f"{what}: the report has no column {', '.join(missing)}")
-    records: list[Record] = []
-    for row in rows:
-        values = _values(row, "dimensionValues", names, what)
-        values += _values(row, "metricValues", metrics, what)
-        records.append(dict(zip(columns, values, strict=True)))
-    return Page(records, total=total)
+    cells = _rows(rows, "dimensionValues", names, what)
+    figures = _rows(rows, "metricValues", metrics, what)
+    values = map(concat, cells, figures)
+    return Page(list(map(dict, map(zip, repeat(columns), values))), total=total)
 
 
 def _names(content: dict[str, Any], part: str, what: str) -> list[str]:
@@ -151,18 +151,25 @@ def _names(content: dict[str, Any], part: str, what: str) -> list[str]:
     return names
 
 
-def _values(row: Any, part: str, names: list[str], what: str) -> list[Any]:
-    """The texts of a row; an empty value comes as {} or without text."""
-    cells = row.get(part) if isinstance(row, dict) else None
-    if not isinstance(cells, list) or len(cells) != len(names):
-        raise ParseError(f"{what}: a row has not {len(names)} {part}")
+def _rows(
+    rows: list[Any], part: str, names: list[str], what: str
+) -> Iterator[tuple[str, ...]]:
+    """The texts of each row; an empty value comes as {} or without text."""
     try:
-        values = [c["value"] for c in cells]
+        parts = list(map(itemgetter(part), rows))
+    except (KeyError, TypeError):
+        parts = [None]
+    width = len(names)
+    if not {*map(type, parts)} <= {list} or not {*map(len, parts)} <= {width}:
+        raise ParseError(f"{what}: a row has not {width} {part}")
+    cells = list(chain.from_iterable(parts))
+    try:
+        values = list(map(itemgetter("value"), cells))
     except (KeyError, TypeError):
         values = [c.get("value", "") if isinstance(c, dict) else None for c in cells]
-    if {*map(type, values)} != {str}:
+    if not {*map(type, values)} <= {str}:
         raise ParseError(f"{what}: a value in {part} is not text")
-    return values
+    return zip(*[iter(values)] * width, strict=True)
 
 
 def check_zone(content: dict[str, Any], window: Window, account: Account) -> None:
@@ -199,7 +206,7 @@ def doubts_in(content: dict[str, Any], records: Any, what: str) -> list[str]:
             f"{what}: Google withheld rows of few users (thresholding): sums are too low"
         )
     if metadata.get("dataLossFromOtherRow") or any(
-        OTHER in record.values() for record in records
+        map(contains, map(dict.values, records), repeat(OTHER))
     ):
         doubts.append(
             f"{what}: too many different values: Google put the rest into {OTHER} rows"

@@ -19,6 +19,7 @@ from connectors.base.errors import ConfigError, ParseError, RetriableError
 from connectors.base.paging import Page
 from connectors.base.stream import Window, from_json, objects, outline
 from connectors.google_ads.errors import in_content
+from connectors.google_ads.rows import columns_of, flat, flattened, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _INT64 = re.compile("-?[0-9]{1,19}")
 _FIGURE = re.compile("[1-9][0-9]{0,17}")
-_FIGURES = re.compile("[0-9]{1,18}(?:,[0-9]{1,18})*+")
 RESOURCES = {
     "account_performance": "customer",
     "campaign_performance": "campaign",
@@ -145,7 +145,7 @@ class Search:
             token = _next(pages[-1], what)
         for page in pages:
             for row in _results(_envelope(page, what), what):
-                total += _whole(_flat(row).get(MICROS, "0"))
+                total += _whole(flat(row).get(MICROS, "0"))
         return Decimal(total).scaleb(-6)
 
     def check_account(self, account: Account) -> str:
@@ -157,7 +157,7 @@ class Search:
             "search", {"query": gaql([*ACCOUNT_FIELDS], "customer", [])}
         )
         what = f"{self.client.name}: account"
-        found = [_flat(row) for row in _results(_envelope(content, what), what)]
+        found = [flat(row) for row in _results(_envelope(content, what), what)]
         if len(found) != 1:
             raise ParseError(f"{what}: one row was expected, {len(found)} came")
         zone, currency = (found[0].get(name) for name in ACCOUNT_FIELDS[2:])
@@ -205,19 +205,25 @@ def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record 
     """
     records: list[Record] = []
     summary = None
-    names = _Names("")
     has_cost = any(field.name == OURS for field in stream.fields)
     for chunk in content if isinstance(content, list) else [content]:
         envelope = _envelope(chunk, what)
         if summary is not None:
             raise ParseError(f"{what}: something comes after the summary row")
         if "summaryRow" in envelope:
-            summary = _flat(envelope["summaryRow"])
-        for row in _results(envelope, what):
-            record = _flat(row, names)
+            summary = flat(envelope["summaryRow"])
+        results = _results(envelope, what)
+        columns = columns_of(results)
+        if columns is None:
+            found = flattened(results)
             if has_cost:
-                record[OURS] = _money(record.get(MICROS, "0"))
-            records.append(record)
+                for record in found:
+                    record[OURS] = _money(record.get(MICROS, "0"))
+        else:
+            if has_cost and results:
+                columns[OURS] = _moneys(columns.get(MICROS) or ["0"] * len(results))
+            found = records_of(columns)
+        records += found
     objects(stream, records, what)
     return records, summary
 
@@ -230,40 +236,9 @@ def _envelope(chunk: Any, what: str) -> dict[str, Any]:
 
 def _results(envelope: dict[str, Any], what: str) -> list[dict[str, Any]]:
     results = envelope.get("results", [])
-    if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
+    if not isinstance(results, list) or not {*map(type, results)} <= {dict}:
         raise ParseError(f"{what}: results is not a list of objects")
     return results
-
-
-class _Names(dict[str, str]):
-    """Names with a prefix, made when first asked for: rows share theirs."""
-
-    def __init__(self, prefix: str) -> None:
-        super().__init__()
-        self._prefix = prefix
-        self.inner: dict[str, _Names] = {}
-
-    def __missing__(self, name: str) -> str:
-        full = self[name] = self._prefix + name
-        return full
-
-    def below(self, name: str) -> _Names:
-        """Names in the object of this name."""
-        found = self.inner.get(name)
-        if found is None:
-            found = self.inner[name] = _Names(f"{self[name]}.")
-        return found
-
-
-def _flat(row: Any, names: _Names | None = None, into: Record | None = None) -> Record:
-    into = {} if into is None else into
-    names = _Names("") if names is None else names
-    for name, value in row.items() if type(row) is dict else ():
-        if type(value) is dict:
-            _flat(value, names.below(name), into)
-        elif name != "resourceName":
-            into[names[name]] = value
-    return into
 
 
 def _money(micros: Any) -> str:
@@ -273,13 +248,34 @@ def _money(micros: Any) -> str:
     return _units(_whole(micros))
 
 
-def _sum(values: list[Any]) -> int:
+def _moneys(column: list[Any]) -> list[str]:
+    """The same of a whole column. Raises ParseError."""
+    if not _are_figures(column):
+        return list(map(_money, column))
+    return [
+        f"{micros[:-6]}.{micros[-6:]}"
+        if len(micros) > 6 and micros[0] != "0"
+        else _units(int(micros))
+        for micros in column
+    ]
+
+
+def _sum(column: list[Any]) -> int:
     """The sum of whole numbers. Raises ParseError."""
-    if {*map(type, values)} == {str}:
-        joined = ",".join(values)
-        if joined.count(",") == len(values) - 1 and _FIGURES.fullmatch(joined):
-            return sum(map(int, values))
-    return sum(map(_whole, values))
+    return sum(map(int if _are_figures(column) else _whole, column))
+
+
+def _are_figures(column: list[Any]) -> bool:
+    """Are all of these digits and nothing else, as it nearly always is?"""
+    if {*map(type, column)} != {str}:
+        return False
+    joined = "".join(column)
+    return (
+        joined.isascii()
+        and joined.isdecimal()
+        and all(column)
+        and max(map(len, column)) < 20
+    )
 
 
 def _units(micros: int) -> str:
