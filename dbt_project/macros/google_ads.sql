@@ -26,3 +26,40 @@
 {% macro google_last_id(name) -%}
     nullif(regexp_replace({{ name }}, '^.*[~/]', ''), '')
 {%- endmacro %}
+
+{#  Every report by day tells where and on what an ad was shown, and what came of it.  #}
+{% macro google_report_cells() -%}
+    landed.account_id,
+        landed.record_key,
+        landed.load_id,
+        accounts.currency_code,
+        accounts.vat_included,
+        {{ cell('segments.adNetworkType') }} as network,
+        {{ cell('segments.device') }} as raw_device,
+        {{ cell('metrics.impressions') }} as impressions,
+        {{ cell('metrics.clicks') }} as clicks,
+        {{ cell('cost') }} as spend_amount,
+        {{ cell('segments.date') }} as spend_date
+{%- endmacro %}
+
+{#  The same with their types.  #}
+{% macro google_report_columns() -%}
+    account_id,
+        record_key,
+        load_id,
+        network,
+        {{ google_placement('network') }} as placement,
+        {{ google_device('raw_device') }} as device,
+        currency_code,
+        vat_included,
+        {{ typed('impressions', 'integer') }} as impressions,
+        {{ typed('clicks', 'integer') }} as clicks,
+        {{ typed('spend_amount', 'amount') }} as spend_amount,
+        {{ typed('spend_date', 'date') }} as spend_date,
+        {{ unreadable({
+            'impressions': 'integer',
+            'clicks': 'integer',
+            'spend_amount': 'amount',
+            'spend_date': 'date',
+        }) }} as unreadable_columns
+{%- endmacro %}

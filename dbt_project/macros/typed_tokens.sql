@@ -29,14 +29,3 @@
         ''
     )
 {%- endmacro %}
-
-{#
-    The share of the day `day_number` (from 0) of an amount for `days_count` days: the
-    rounded shares of all days add up to the amount.
-#}
-{% macro share_of_day(amount, decimals) -%}
-    (
-        round(({{ amount }})::numeric * (day_number + 1) / days_count, {{ decimals }})
-        - round(({{ amount }})::numeric * day_number / days_count, {{ decimals }})
-    )
-{%- endmacro %}

@@ -19,23 +19,13 @@ accounts as (
 cells as (
 
     select
-        landed.account_id,
-        landed.record_key,
-        landed.load_id,
-        accounts.currency_code,
-        accounts.vat_included,
+        {{ google_report_cells() }},
         {{ cell('campaign.id') }} as campaign_id,
         {{ cell('adGroup.id') }} as ad_group_id,
         {{ cell('segments.keyword.adGroupCriterion') }} as criterion,
         {{ cell('segments.keyword.info.text') }} as keyword,
         {{ cell('searchTermView.searchTerm') }} as search_term,
-        {{ cell('segments.searchTermMatchType') }} as match_type,
-        {{ cell('segments.adNetworkType') }} as network,
-        {{ cell('segments.device') }} as raw_device,
-        {{ cell('metrics.impressions') }} as impressions,
-        {{ cell('metrics.clicks') }} as clicks,
-        {{ cell('cost') }} as spend_amount,
-        {{ cell('segments.date') }} as spend_date
+        {{ cell('segments.searchTermMatchType') }} as match_type
     from landed
     left join accounts on landed.account_id = accounts.account_id
 
@@ -44,41 +34,14 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
         record_key as platform_key,
-        load_id,
         campaign_id,
         ad_group_id,
-        {{ google_last_id('criterion') }} as keyword_id,
-
-        ---------- strings
         keyword,
         search_term,
         match_type,
-        network,
-        {{ google_placement('network') }} as placement,
-        {{ google_device('raw_device') }} as device,
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        {{ google_report_columns() }},
+        {{ google_last_id('criterion') }} as keyword_id
     from cells
 
 )
