@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -48,14 +48,23 @@ def superuser(database: str) -> str:
 
 
 _numbers = itertools.count(1)
+Connections = tuple["psycopg.Connection[Any]", "psycopg.Connection[Any]"]
 
 
-@pytest.fixture
-def warehouse(superuser: str) -> Iterator[Warehouse]:
-    """A loader's connection; accounts made through it are this test's alone."""
+@pytest.fixture(scope="module")
+def connections(superuser: str) -> Iterator[Connections]:
+    """A loader's connection and a superuser's, for all tests of a module."""
     loader = make_conninfo(superuser, user="loader")
     with (
         psycopg.connect(loader, autocommit=True) as connection,
         psycopg.connect(superuser, autocommit=True) as root,
     ):
-        yield Warehouse(connection, root, f"test{next(_numbers)}")
+        yield connection, root
+
+
+@pytest.fixture
+def warehouse(connections: Connections) -> Warehouse:
+    """Those connections; accounts made through them are this test's alone."""
+    for each in connections:
+        each.rollback()  # what a failed test left open
+    return Warehouse(*connections, f"test{next(_numbers)}")
