@@ -44,22 +44,8 @@
 
 {#  The same with their types.  #}
 {% macro google_report_columns() -%}
-    account_id,
-        record_key,
-        load_id,
-        network,
+    network,
         {{ google_placement('network') }} as placement,
         {{ google_device('raw_device') }} as device,
-        currency_code,
-        vat_included,
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-        {{ typed('spend_date', 'date') }} as spend_date,
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        {{ spend_columns() }}
 {%- endmacro %}

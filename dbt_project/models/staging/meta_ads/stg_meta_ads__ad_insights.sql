@@ -46,42 +46,16 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
-        load_id,
         campaign_id,
         ad_group_id,
         ad_id,
-
-        ---------- strings
         campaign_name,
         ad_group_name,
         ad_name,
         publisher_platform,
         actions,
         action_values,
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('link_clicks', 'integer') }} as link_clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'link_clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        {{ spend_columns({'link_clicks': 'integer'}) }}
     from cells
 
 )

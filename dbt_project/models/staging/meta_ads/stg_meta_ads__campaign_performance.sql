@@ -39,34 +39,10 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
-        load_id,
         campaign_id,
-
-        ---------- strings
         campaign_name,
         campaign_type,
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        {{ spend_columns() }}
     from cells
 
 )

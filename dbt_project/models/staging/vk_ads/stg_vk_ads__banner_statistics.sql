@@ -38,34 +38,8 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
-        load_id,
         ad_id,
-
-        ---------- strings
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('goals', 'integer') }} as goals,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'goals': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        {{ spend_columns({'goals': 'integer'}) }}
     from cells
 
 )

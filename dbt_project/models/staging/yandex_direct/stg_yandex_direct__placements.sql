@@ -42,38 +42,14 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
         record_key as platform_key,
-        load_id,
         campaign_id,
         ad_group_id,
         ad_id,
-
-        ---------- strings
         site,
+        {{ spend_columns() }},
         case network when 'SEARCH' then 'search' else 'network' end as placement,
-        case raw_device when 'SMART_TV' then 'tv' else lower(raw_device) end as device,
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        case raw_device when 'SMART_TV' then 'tv' else lower(raw_device) end as device
     from cells
 
 )

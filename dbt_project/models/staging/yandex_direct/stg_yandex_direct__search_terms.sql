@@ -44,43 +44,19 @@ cells as (
 typed as (
 
     select
-        ---------- ids
-        account_id,
-        record_key,
         record_key as platform_key,
-        load_id,
         campaign_id,
         ad_group_id,
         ad_id,
         keyword_id,
-
-        ---------- strings
         keyword,
         criterion_type,
         match_type,
         search_term,
+        {{ spend_columns() }},
         -- search partners among it: the report does not tell them apart
         'search' as placement,
-        null::text as device,
-        currency_code,
-
-        ---------- numerics
-        {{ typed('impressions', 'integer') }} as impressions,
-        {{ typed('clicks', 'integer') }} as clicks,
-        {{ typed('spend_amount', 'amount') }} as spend_amount,
-
-        ---------- booleans
-        vat_included,
-
-        ---------- timestamps
-        {{ typed('spend_date', 'date') }} as spend_date,
-
-        {{ unreadable({
-            'impressions': 'integer',
-            'clicks': 'integer',
-            'spend_amount': 'amount',
-            'spend_date': 'date',
-        }) }} as unreadable_columns
+        null::text as device
     from cells
 
 )
