@@ -58,6 +58,16 @@ class Demo:
             password=self.settings.secret[role],
         )
 
+    def superuser(self, database: str) -> psycopg.Connection:
+        """A connection to any database of the demo's server, which sees everything."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.settings.ports["postgres"],
+            dbname=database,
+            user="postgres",
+            password=self.settings.secret["postgres"],
+        )
+
 
 @pytest.fixture(scope="session")
 def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
