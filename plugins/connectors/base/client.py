@@ -378,18 +378,19 @@ class ApiClient:
         return urlsplit(self._base_url).netloc
 
     def _read_small(self, label: str, response: requests.Response) -> Answer:
-        most = self.limits.most_bytes
-        body = bytearray()
+        blocks, size = [], 0
         for block in self._body(label, response):
-            body += block
-            if len(body) > most:
+            blocks.append(block)
+            size += len(block)
+            if size > self.limits.most_bytes:
                 raise FatalError(
-                    f"{label}: the answer is over {most} bytes; ask for less"
+                    f"{label}: the answer is over {self.limits.most_bytes} bytes; ask "
+                    "for less"
                 )
         return Answer(
             response.status_code,
             response.headers,
-            bytes(body),
+            b"".join(blocks),
             _framed(response),
             label,
         )

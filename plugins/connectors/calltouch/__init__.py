@@ -144,7 +144,7 @@ class Calltouch(Connector):
 def _page(content: Any, what: str) -> Page[Record]:
     """A page of a journal. Raises ParseError when it has another shape."""
     records = content.get("records") if isinstance(content, dict) else None
-    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+    if not isinstance(records, list) or not {*map(type, records)} <= {dict}:
         raise ParseError(f"{what}: no list of records: {outline(content)}")
     total, pages = content.get("recordsTotal"), content.get("pageTotal")
     if not isinstance(total, int) or not isinstance(pages, int | None):

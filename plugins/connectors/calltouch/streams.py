@@ -7,6 +7,7 @@ advertisement worked: they are left out before anything is landed.
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from connectors.base.errors import ParseError
 from connectors.base.stream import Stream, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from connectors.base.batch import Record
     from connectors.base.stream import Window
@@ -38,13 +39,26 @@ def _deal_day(record: Mapping[str, Any], zone: ZoneInfo) -> date:
     at = record["createdDate"]
     if isinstance(at, int):
         return datetime.fromtimestamp(at / 1000, zone).date()
-    return datetime.strptime(str(at)[:10], "%d/%m/%Y").date()  # noqa: DTZ007 - a day
+    return _printed_day(str(at)[:10])
 
 
-def refuse_others(stream: Stream, records: Iterable[Record], window: Window) -> None:
+@lru_cache(4096)
+def _printed_day(day: str) -> date:
+    return datetime.strptime(day, "%d/%m/%Y").date()  # noqa: DTZ007 - a day
+
+
+def refuse_others(stream: Stream, records: list[Record], window: Window) -> None:
     """Raise ParseError for a record of another day: the account's zone is wrong, and
     days would be replaced by halves. What has no day is left to landing."""
     zone = ZoneInfo(window.time_zone)
+    # nearly always all are moments and of these days
+    unit = 1 if stream.name == "calls" else 1000
+    moments: list[Any] = [record.get(stream.date_field or "") for record in records]
+    if {*map(type, moments)} == {int} and (
+        window.start_at.timestamp() * unit <= min(moments)
+        and max(moments) < window.end_at.timestamp() * unit
+    ):
+        return
     for record in records:
         try:
             day = (stream.date_of or _call_day)(record, zone)
@@ -129,50 +143,37 @@ def clean(record: Record) -> Record:
     """The record without what is left out, and with a request's contacts by kind.
 
     `client` becomes `client.clientId`, `client.fio`, `client.phones` and
-    `client.contacts` (both lists of texts); what else is in it keeps its name.
+    `client.contacts` (both lists of texts); what else is in it keeps its name. The
+    record that is given is changed.
     """
-    found: Record = _without(record) if _holds_more(record) else _top(record)
-    client = found.get(CLIENT)
+    if record.get("session") or record.get("mapVisits"):
+        _drop(record)  # in these blocks an address may stand, too
+    else:
+        for name in LEFT_OUT:
+            record.pop(name, None)
+    client = record.get(CLIENT)
     if not isinstance(client, dict):
-        return found
-    del found[CLIENT]
+        return record
+    del record[CLIENT]
     for name, value in client.items():
-        found[f"{CLIENT}.{name}"] = value
+        record[f"{CLIENT}.{name}"] = value
     for name, inner in (("phones", "phoneNumber"), ("contacts", "contactValue")):
         value = client.get(name)
         if isinstance(value, list):
-            found[f"{CLIENT}.{name}"] = [
+            record[f"{CLIENT}.{name}"] = [
                 each.get(inner) if isinstance(each, dict) else each for each in value
             ]
-    return found
-
-
-def _holds_more(record: Record) -> bool:
-    """Are there blocks in which an address may stand, too?"""
-    return bool(record.get("session") or record.get("mapVisits"))
-
-
-def _top(record: Record) -> Record:
-    return {name: value for name, value in record.items() if name not in LEFT_OUT}
+    return record
 
 
 _NESTED = frozenset({dict, list})
 
 
-def _without(record: Record) -> Record:
-    """A copy without what is left out; what is inside of blocks goes from both."""
-    for value in record.values():
-        if type(value) in _NESTED:
-            _drop(value)
-    return _top(record)
-
-
 def _drop(value: Any) -> None:
     # most values are plain: they are asked for their type, not called for
     if type(value) is dict:
-        if not LEFT_OUT.isdisjoint(value):
-            for name in LEFT_OUT & value.keys():
-                del value[name]
+        for name in LEFT_OUT:
+            value.pop(name, None)
         value = value.values()
     for each in value:
         if type(each) in _NESTED:

@@ -50,22 +50,18 @@ def read(
         nonlocal offset
         page = start if not number else ask(first, last, offset, MOST_ROWS - offset)
         offset += len(page.items)
-        for record in page.items:
-            at = str(record.get(date_field))[:19]
-            if not earliest <= at <= latest and at[:10].count("-") == 2:
-                raise ParseError(f"{what}: a record of {at} came")
-        keys = [key for key in map(key_of, page.items) if key is not None]
+        moments = [str(record.get(date_field))[:19] for record in page.items]
+        if moments and not earliest <= min(moments) <= max(moments) <= latest:
+            for at in moments:
+                if not earliest <= at <= latest and at[:10].count("-") == 2:
+                    raise ParseError(f"{what}: a record of {at} came")
+        # one without a key becomes a dead letter
+        keys = [key for key in stream.record_keys(page.items) if key is not None]
         before = len(seen)
         seen.update(keys)
         if len(seen) < before + len(keys):
             raise RetriableError(f"{what}: rows came twice: they moved while paging")
         return page
-
-    def key_of(record: Record) -> str | None:
-        try:
-            return stream.record_key(record)
-        except (KeyError, ValueError):
-            return None  # landing makes it a dead letter
 
     yield from page_number(fetch, key=lambda _: None, first=0, what=what)
 
@@ -74,7 +70,7 @@ def page_of(content: Any, what: str) -> Page[Record]:
     """The records and the total of an answer. Raises ParseError for another shape."""
     result = content.get("result") if isinstance(content, dict) else None
     data = result.get("data") if isinstance(result, dict) else None
-    if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+    if not isinstance(data, list) or not {*map(type, data)} <= {dict}:
         raise ParseError(f"{what}: no list of records: {outline(content)}")
     meta = result.get("metadata") if isinstance(result, dict) else None
     total = meta.get("total_items") if isinstance(meta, dict) else None
