@@ -82,17 +82,17 @@ def shown(cell: Cell) -> str:
 
 def text(cell: Cell) -> str | None:
     """Free text; line breaks stay. Raises CellError for a formula's error."""
-    if is_blank(cell):
-        return None
     if isinstance(cell, str):
         return _text(cell)
     if isinstance(cell, bool):
         return "да" if cell else "нет"
-    return shown(cell)
+    return None if cell is None else shown(cell)
 
 
 @lru_cache(4096)
-def _text(cell: str) -> str:
+def _text(cell: str) -> str | None:
+    if is_blank(cell):
+        return None
     cell = unicodedata.normalize("NFC", cell).replace("\u00a0", " ").strip()
     if cell[:1] == "#" and _ERRORS.fullmatch(cell):
         raise CellError("holds a formula's error")

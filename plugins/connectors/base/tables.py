@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.base import cells
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from connectors.base.batch import Record
     from connectors.base.cells import Cell
+
+    # a column, where it is, what reads its cells, and does an empty one mean "as above"
+    _Place = tuple["Column", int | None, Callable[[Cell], Any], bool]
 
 Kind = Literal[
     "text", "id", "day", "moment", "money", "whole", "phone", "flag", "currency"
@@ -48,15 +51,10 @@ class Column:
     help: str = ""
     expected: bool = False
 
-    @property
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         """All its titles, folded: case, ё and punctuation make no difference."""
-        return _folded_titles(self.title, self.aliases)
-
-
-@cache
-def _folded_titles(title: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(folded(each) for each in (title, *aliases))
+        return tuple(folded(each) for each in (self.title, *self.aliases))
 
 
 class HeaderError(ValueError):
@@ -139,29 +137,38 @@ class Table:
             if folded(title) in passed_over:
                 del header.unknown[title]
         above: dict[str, Cell] = {}
+        places = [self._place(column, header) for column in self.columns]
         for part in ([line for line in head if line[0] > header.line], source):
             for number, row in part:
-                made = self._row(number, row, header, above)
+                made = self._row(number, row, header, places, above)
                 if made is not None:
                     yield made
 
+    def _place(self, column: Column, header: Header) -> _Place:
+        at = header.places.get(column.name)
+        read = _READERS.get(column.kind) or partial(cells.moment, zone=self.zone)
+        return column, at, read, column.name in self.fill_down
+
     def _row(
-        self, number: int, row: Sequence[Cell], header: Header, above: dict[str, Cell]
+        self,
+        number: int,
+        row: Sequence[Cell],
+        header: Header,
+        places: list[_Place],
+        above: dict[str, Cell],
     ) -> Row | None:
-        if all(cells.is_blank(cell) for cell in row):
+        if all(map(cells.is_blank, row)):
             return None
         record: Record = {}
         wrong: list[Wrong] = []
-        for column in self.columns:
-            place = header.places.get(column.name)
-            cell = row[place] if place is not None and place < len(row) else None
-            if column.name in self.fill_down:
+        width = len(row)
+        for column, at, read, is_filled_down in places:
+            cell = row[at] if at is not None and at < width else None
+            if is_filled_down:
                 cell = above.get(column.name) if cells.is_blank(cell) else cell
                 above[column.name] = cell
             try:
-                value = None
-                if cell is not None and cell != "":
-                    value = _READERS[column.kind](cell, self.zone)
+                value = None if cell is None or cell == "" else read(cell)
                 if value is None and column.required:
                     raise CellError("is empty")
             except CellError as error:
@@ -298,7 +305,9 @@ def _matched(
     taken: set[int] = set()
     for column in columns:
         for title in column.titles:
-            found = [at for at in where.get(title, ()) if at not in taken]
+            if title not in where:
+                continue
+            found = [at for at in where[title] if at not in taken]
             if found:
                 places[column.name] = found[0]
                 taken.add(found[0])
@@ -323,21 +332,17 @@ def _name_unknown(header: Header, row: Sequence[Cell], upper: Sequence[Cell]) ->
         )
 
 
-def _plain(reader: Callable[[Cell], Any]) -> Callable[[Cell, ZoneInfo], Any]:
-    return lambda cell, zone: reader(cell)
-
-
-_READERS: dict[Kind, Callable[[Cell, ZoneInfo], Any]] = {
-    "text": _plain(cells.text),
-    "id": _plain(cells.identifier),
-    "day": _plain(cells.day),
-    "moment": cells.moment,
-    "money": _plain(cells.money),
-    "whole": _plain(cells.whole),
-    "phone": _plain(cells.phone),
-    "flag": _plain(cells.flag),
-    "currency": _plain(cells.currency),
+_READERS: dict[Kind, Callable[[Cell], Any]] = {
+    "text": cells.text,
+    "id": cells.identifier,
+    "day": cells.day,
+    "money": cells.money,
+    "whole": cells.whole,
+    "phone": cells.phone,
+    "flag": cells.flag,
+    "currency": cells.currency,
 }
+"""All kinds but the moment, which needs a zone."""
 
 
 def plain_name(text: str) -> str:
