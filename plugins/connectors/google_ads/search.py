@@ -11,6 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from connectors.base import paging
@@ -104,13 +105,13 @@ class Search:
             asked = query(stream, chunk)
             body = {"query": asked, "summaryRowSetting": "SUMMARY_ROW_WITH_RESULTS"}
             content = self._post("searchStream", body)
-            records, summary = rows(stream, content, f"{self.client.name}: {what}")
+            found = rows(stream, content, f"{self.client.name}: {what}")
             asked_days = {day.isoformat() for day in chunk.days}
-            if others := {record.get(DAY) for record in records} - asked_days:
+            if others := {*found.column(DAY, None)} - asked_days:
                 raise ParseError(f"{self.client.name}: {what}: rows of {others.pop()}")
-            if not _agrees(records, summary):
-                self._prove(asked, len(records), what)
-            yield JsonBatch(records)
+            if not _agrees(found):
+                self._prove(asked, len(found.records), what)
+            yield JsonBatch(found.records)
 
     def listed(self, stream: Stream) -> Iterator[JsonBatch]:
         """All objects of a list, paged to the declared total."""
@@ -123,7 +124,7 @@ class Search:
         def fetch(token: str | None) -> Page[Record]:
             body = {**asked, "pageToken": token} if token else asked
             content = self._post("search", body)
-            records, _ = rows(stream, content, what)
+            records = rows(stream, content, what).records
             return Page(records, _count(content, what), next=_next(content, what))
 
         for records in paging.cursor(fetch, what=what):
@@ -195,37 +196,56 @@ def parsed(stream: Stream, body: bytes, what: str) -> list[Record]:
     content = from_json(body)
     if (error := in_content(content, what)) is not None:
         raise error
-    return rows(stream, content, what)[0]
+    return rows(stream, content, what).records
 
 
-def rows(stream: Stream, content: Any, what: str) -> tuple[list[Record], Record | None]:
-    """The records of a stream's chunks, or of a page, and the summary if there is one.
+@dataclass
+class Found:
+    """The records of an answer, its summary row if there is one, and, for each part
+    of the answer, the number of its records and their columns."""
+
+    records: list[Record]
+    summary: Record | None
+    parts: list[tuple[int, dict[str, list[Any]]]]
+
+    def column(self, name: str, missing: Any) -> list[Any]:
+        """This field of all records."""
+        columns = (part.get(name) or [missing] * size for size, part in self.parts)
+        return list(chain.from_iterable(columns))
+
+
+def rows(stream: Stream, content: Any, what: str) -> Found:
+    """What is in a stream's chunks, or in a page.
 
     No `results` at all means that nothing was found. Raises ParseError.
     """
-    records: list[Record] = []
-    summary = None
+    found = Found([], None, [])
     has_cost = any(field.name == OURS for field in stream.fields)
     for chunk in content if isinstance(content, list) else [content]:
         envelope = _envelope(chunk, what)
-        if summary is not None:
+        if found.summary is not None:
             raise ParseError(f"{what}: something comes after the summary row")
         if "summaryRow" in envelope:
-            summary = flat(envelope["summaryRow"])
+            found.summary = flat(envelope["summaryRow"])
         results = _results(envelope, what)
         columns = columns_of(results)
         if columns is None:
-            found = flattened(results)
+            records = flattened(results)
+            columns = {
+                name: [record.get(name, missing) for record in records]
+                for name, missing in ((DAY, None), *dict.fromkeys(SUMMED, "0").items())
+            }
             if has_cost:
-                for record in found:
-                    record[OURS] = _money(record.get(MICROS, "0"))
+                for record, cost in zip(records, _moneys(columns[MICROS]), strict=True):
+                    record[OURS] = cost
         else:
             if has_cost and results:
                 columns[OURS] = _moneys(columns.get(MICROS) or ["0"] * len(results))
-            found = records_of(columns)
-        records += found
-    objects(stream, records, what)
-    return records, summary
+            records = records_of(columns)
+        found.parts.append((len(records), columns))
+        found.records += records
+    objects(stream, found.records, what)
+    return found
 
 
 def _envelope(chunk: Any, what: str) -> dict[str, Any]:
@@ -296,15 +316,14 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _agrees(records: list[Record], summary: Record | None) -> bool:
+def _agrees(found: Found) -> bool:
     """Do the rows add up to the vendor's summary row?"""
+    summary = found.summary
     if summary is None:
         return False
-    sums = {
-        name: _sum([record.get(name, "0") for record in records]) for name in SUMMED
-    }
+    sums = {name: _sum(found.column(name, "0")) for name in SUMMED}
     asked = {name for name in SUMMED if name in summary or sums[name]}
-    if not asked and records:
+    if not asked and found.records:
         return False
     return all(_whole(summary.get(name, "0")) == sums[name] for name in asked)
 
