@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TRACKED = frozenset((*streams.TRACKING, *streams.TRACKING_IDS, *streams.TRACKING_URLS))
 _CONTACTS = {"PHONE": "phone", "EMAIL": "email"}
 _OF_THE_API = frozenset({"_links", "_embedded"})
-_NESTED = frozenset({dict, list})
 
 
 def shaped(stream: Stream, row: Record, mapped: Collection[int] = ()) -> Record:
@@ -132,13 +131,10 @@ def _without_links(row: Record) -> Record:
     return {name: value for name, value in row.items() if name != "_links"}
 
 
-def _drop_links(value: Any) -> None:
-    # most values are plain: they are asked for their type, not called for
-    if type(value) is dict:
-        value.pop("_links", None)
-        value = value.values()
-    elif type(value) is not list:
-        return
-    for each in value:
-        if type(each) in _NESTED:
-            _drop_links(each)
+def _drop_links(embedded: Any) -> None:
+    for inside in embedded.values() if type(embedded) is dict else ():
+        for each in inside if type(inside) is list else (inside,):
+            if type(each) is dict:
+                each.pop("_links", None)
+                if "_embedded" in each:
+                    _drop_links(each["_embedded"])

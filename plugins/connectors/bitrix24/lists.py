@@ -195,7 +195,11 @@ def everything(
 def products(client: ApiClient, deals: list[str]) -> list[Record]:
     """The goods of at most 50 deals, a record for each deal that is still there."""
     method = "crm.item.productrow.list"
-    in_all = batches.encoded({"order": {"id": "ASC"}, "start": 0})
+    in_all = batches.encoded(
+        {"filter": {"=ownerType": "D"}, "order": {"id": "ASC"}, "start": 0}
+    )
+    owner = batches.encoded({"filter": {"=ownerId": ""}})
+    after = batches.encoded({"filter": {">id": ""}})
     found: dict[str, list[Any]] = {deal: [] for deal in deals}
     extras: dict[str, Record] = {}
     left = dict.fromkeys(deals, 0)
@@ -207,9 +211,8 @@ def products(client: ApiClient, deals: list[str]) -> list[Record]:
     while left:
         calls = {}
         for deal, last in left.items():
-            owner = {"=ownerType": "D", "=ownerId": deal, ">id": last}
-            own = batches.encoded({"filter": owner})
-            calls[f"{batches.DEAL}{deal}"] = batches.command(method, own, in_all)
+            own = f"{owner}{deal}&{after}{last}"
+            calls[f"{batches.DEAL}{deal}"] = batches.command(method, in_all, own)
         answered = batches.send(client, calls, is_whole)
         asked_for, left = left, {}
         for deal, last in asked_for.items():

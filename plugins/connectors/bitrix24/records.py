@@ -50,9 +50,10 @@ def records(stream: Stream, content: Any) -> list[Record]:
         rows = [_status(row) for row in rows]
     rows = objects(stream, rows, stream.name)
     for key in {"ID", "id"} & set(stream.key):
-        for each in map(itemgetter(key), rows):
-            if not str(each).isdecimal():
-                raise ParseError(f"{stream.name}: {key} {each!r} is not a number")
+        ids = list(map(itemgetter(key), rows))
+        if not all(map(str.isdecimal, map(str, ids))):
+            wrong = next(each for each in ids if not str(each).isdecimal())
+            raise ParseError(f"{stream.name}: {key} {wrong!r} is not a number")
     if stream.name == "leads":
         for row in rows:
             _hide_names(row)
