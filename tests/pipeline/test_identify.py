@@ -161,11 +161,11 @@ class Graph:
             "from identity.identity_edges where is_joining"
         ):
             graph.add_edge((left_kind, left_id), (right_kind, right_id))
-        return {
-            node: ":".join(min(seen[each] for each in group)[1:])
-            for group in nx.connected_components(graph)
-            for node in group
-        }
+        persons = {}
+        for group in nx.connected_components(graph):
+            _, kind, identifier = min(seen[each] for each in group)
+            persons.update(dict.fromkeys(group, f"{kind}:{identifier}"))
+        return persons
 
 
 @pytest.fixture
@@ -418,3 +418,51 @@ def test_a_chain_of_ten_thousand_that_came_in_two_days_is_one_person(
     assert len(set(graph.assigned().values())) == 2
     assert graph.assigned() == graph.expected()
     assert graph.events()[-1][1] == "split"
+
+
+def test_a_star_of_fifty_thousand_is_one_person_until_its_middle_is_quarantined(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing grows with the pairs of those who hang on one identifier."""
+    monkeypatch.setattr(step, "MOST_CHANGES", 1e9)
+    graph.node("phone", "middle", day=3)
+    graph.run(full=True)
+    graph.connection.execute(
+        """
+        insert into identity.int_identifiers
+        select n * 64, 'ym_client_id', 'b' || n, '2026-02-01'::timestamptz, 'strong'
+        from generate_series(1000000, 1049999) as n
+        """
+    )
+    graph.connection.execute(
+        """
+        insert into identity.identity_edges
+        select 'ym_client_id', 'b' || n, 'phone', 'middle', 'call', true, n * 64, node_id
+        from generate_series(1000000, 1049999) as n, identity.int_identifiers
+        where kind = 'phone'
+        """
+    )
+    counts = graph.run()
+    assert not counts.is_full
+    assert set(graph.assigned().values()) == {"phone:middle"}
+    incremental = graph.pairs()
+    assert graph.run(full=True).rows_written == 0
+    # no edge cuts off more than the one browser at its end
+    assert graph.connection.execute(
+        "select identifiers, count(*), max(cuts_off) from identity.large_persons group by 1"
+    ).fetchall() == [(50001, step.MOST_REPORTED, 1)]
+
+    # so many holders of one phone are no person: dbt takes it out of the graph
+    graph.node("phone", "middle", day=3, standing="quarantined")
+    graph.connection.execute("update identity.identity_edges set is_joining = false")
+    counts = graph.run()
+    assert not counts.is_full
+    assert len(set(graph.assigned().values())) == 50000
+    assert graph.assigned() == graph.expected()
+    assert counts.events["split"] == 50000
+
+    # and puts it back when the limit is raised
+    graph.node("phone", "middle", day=3)
+    graph.connection.execute("update identity.identity_edges set is_joining = true")
+    graph.run()
+    assert graph.pairs() == incremental
