@@ -115,7 +115,8 @@ create table identity.person_identifiers_assigned (
     person_id text, kind text, identifier text, first_seen_at timestamptz
 );
 create table staging.stg_raw_daily_totals (
-    metric text, record_date date, live_rows bigint
+    metric text, source text, stream text, account_id text, record_date date,
+    live_rows bigint
 );
 """
 CAMPAIGN_PERFORMANCE = """
@@ -504,6 +505,20 @@ def warehouse(
     assert set(statuses.values()) <= {"success", "pass", "no-op"}, statuses
     assert set(statuses) >= SINGULAR
     yield built
+
+
+def test_unit_tests_of_the_models_pass(warehouse: Warehouse) -> None:
+    """They need the tables of their parents, which stand here."""
+    warehouse.dbt(
+        "test",
+        "--select",
+        "path:models/attribution,test_type:unit",
+        "path:models/marts,test_type:unit",
+    )
+    results = json.loads((warehouse.home / "target" / "run_results.json").read_text())
+    failed = [e["unique_id"] for e in results["results"] if e["status"] != "pass"]
+    assert not failed
+    assert len(results["results"]) >= 50
 
 
 CREDITS = f"""
