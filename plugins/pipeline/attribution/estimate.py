@@ -7,6 +7,7 @@ accounts' currency (roubles), refunds and later payments included.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,11 @@ REPLICATES = 200
 SEED = 20260101
 PIECE_ROWS = 50_000
 FIGURES = ("sales", "revenue", "margin")
+# The month in which a line of money came, counted from the year 0.
+MONTH = """(
+    extract(year from conversions.converted_date)::bigint * 12
+    + extract(month from conversions.converted_date)::bigint - 1
+)"""
 
 
 def estimate_intervals(run_id: str) -> dict[str, int]:
@@ -35,25 +41,36 @@ def estimate_intervals(run_id: str) -> dict[str, int]:
     del run_id
     with connect("transformer") as connection:
         models = _models(connection)
-        cells = _number_cells(connection)
-        read = 0
+        channels = _number_channels(connection)
+        first_month, months = _first_month(connection)
+        rows = np.zeros(months * len(channels), np.int64)
 
         def pieces() -> Iterator[intervals.Piece]:
-            nonlocal read
-            for piece in _pieces(connection, models):
-                read += len(piece.keys)
+            for piece in _pieces(connection, models, len(channels), first_month):
+                np.add.at(rows, piece.cells, 1)
                 yield piece
 
         figures = len(models) * len(FIGURES)
         sums = intervals.replicate(
-            pieces(), len(cells), figures, replicates=REPLICATES, seed=SEED
+            pieces(), len(rows), figures, replicates=REPLICATES, seed=SEED
         )
-        _write(connection, cells, models, sums)
+        found = np.flatnonzero(rows)
+        cells = [
+            (_month(first_month + at // len(channels)), channels[at % len(channels)])
+            for at in found.tolist()
+        ]
+        _write(connection, cells, models, sums[found])
+    credits = int(rows.sum())
     say(
-        f"intervals of {len(cells)} channel months x {len(models)} models from "
-        f"{read} credits, {REPLICATES} replicates"
+        f"intervals of {len(found)} channel months x {len(models)} models from "
+        f"{credits} credits, {REPLICATES} replicates"
     )
-    return {"cells": len(cells), "credits": read}
+    return {"cells": len(found), "credits": credits}
+
+
+def _month(number: int) -> date:
+    """The first day of a month that MONTH numbers so."""
+    return date(number // 12, number % 12 + 1, 1)
 
 
 def _models(connection: psycopg.Connection) -> list[str]:
@@ -69,51 +86,59 @@ def _models(connection: psycopg.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _number_cells(connection: psycopg.Connection) -> list[tuple[Any, str]]:
+def _number_channels(connection: psycopg.Connection) -> list[str]:
+    """The channels of all paths, numbered in a temporary table from 0."""
     connection.execute(
         """
-        create temporary table cells on commit drop as
-        select
-            (row_number() over (order by conversion_month, channel) - 1)::bigint as cell,
-            conversion_month, channel
+        create temporary table channels on commit drop as
+        select row_number() over (order by channel) - 1 as number, channel
         from (
-            select distinct
-                date_trunc('month', conversions.converted_date)::date
-                    as conversion_month,
-                coalesce(touchpoints.channel, '(not attributed)') as channel
-            from attribution.int_attribution_credits as credits
-            join attribution.int_conversions as conversions using (conversion_id)
-            left join touchpoints.int_touchpoints as touchpoints using (touchpoint_id)
-            where conversions.credited_as in ('sale', 'repeat_sale')
+            select channel from attribution.int_touchpoints_before_conversion
+            where channel is not null
+            union
+            select '(not attributed)'
         ) as found
         """
     )
-    connection.execute("analyze cells")
-    return connection.execute(
-        "select conversion_month, channel from cells order by cell"
-    ).fetchall()
+    connection.execute("analyze channels")
+    rows = connection.execute("select channel from channels order by number")
+    return [channel for (channel,) in rows]
+
+
+def _first_month(connection: psycopg.Connection) -> tuple[int, int]:
+    """The month of the first sale, as a number, and how many months there are."""
+    row = connection.execute(
+        f"""
+        select min({MONTH}), max({MONTH}) from attribution.int_conversions as conversions
+        where credited_as in ('sale', 'repeat_sale')
+        """
+    ).fetchone()
+    assert row is not None
+    return (0, 0) if row[0] is None else (row[0], row[1] - row[0] + 1)
 
 
 def _pieces(
-    connection: psycopg.Connection, models: list[str]
+    connection: psycopg.Connection, models: list[str], channels: int, first_month: int
 ) -> Iterator[intervals.Piece]:
     """Credits of sales, in pieces: per model the credit, and money of the line."""
     columns = ", ".join(f'credits."{name}"::float8' for name in models)
     query = f"""
         copy (
             select
-                hashtextextended(credits.path_person_id, 0), cells.cell,
+                hashtextextended(credits.path_person_id, 0),
+                ({MONTH} - {first_month}) * {channels} + channels.number,
                 (conversions.conversion_kind in ('sale', 'repeat_sale'))::int::float8,
                 conversions.revenue_amount::float8,
                 coalesce(conversions.margin_amount, 0)::float8,
                 {columns}
             from attribution.int_attribution_credits as credits
             join attribution.int_conversions as conversions using (conversion_id)
-            left join touchpoints.int_touchpoints as touchpoints using (touchpoint_id)
-            join cells
-                on cells.conversion_month
-                    = date_trunc('month', conversions.converted_date)::date
-                and cells.channel = coalesce(touchpoints.channel, '(not attributed)')
+            join attribution.int_touchpoints_before_conversion as paths
+                on paths.conversion_id = credits.conversion_id
+                and coalesce(paths.touchpoint_id, '(not attributed)')
+                    = credits.touchpoint_id
+            join channels
+                on channels.channel = coalesce(paths.channel, '(not attributed)')
             where conversions.credited_as in ('sale', 'repeat_sale')
         ) to stdout (format binary)
     """
