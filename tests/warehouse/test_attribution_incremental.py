@@ -22,16 +22,20 @@ import yaml
 from dbt.cli.main import dbtRunner
 from psycopg import sql
 
-from pipeline.attribution import fit
+from pipeline.attribution import estimate, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MOSCOW = ZoneInfo("Europe/Moscow")
+FLAGS = ("is_valid", "is_spam", "is_duplicate", "is_new_customer", "is_full_refund")
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 CHANNELS = ("seo", "direct", "yandex_direct_search", "social")
 PATHS = (
+    "int_touchpoints",
+    "int_touchpoint_persons",
+    "int_conversions",
     "int_persons_to_credit",
     "int_touchpoints_before_conversion",
     "int_channel_transitions",
@@ -41,20 +45,30 @@ CREDITS = (
     "int_attribution_credits",
     "int_unattributed_conversions",
 )
-# what one run makes of another's rows; with what is compared of them
-WRITTEN = {
-    "int_persons_to_credit": "path_person_id, fingerprint",
-    "int_touchpoints_before_conversion": "*",
-    "int_attribution_credits": "*",
-    "int_unattributed_conversions": "*",
-}
+# what is compared
+WRITTEN = (
+    "int_touchpoints_before_conversion",
+    "int_attribution_credits",
+    "int_unattributed_conversions",
+)
+# what stands upstream: its schema, and the model whose contract has its columns
 STUBS = {
-    "touchpoints": ("int_touchpoints", "int_touchpoint_persons", "int_leads"),
-    "attribution/paths": ("int_conversions",),
-    "identity": ("int_person_identifiers",),
+    "int_touches_resolved": ("touchpoints", "touchpoints/int_touchpoints"),
+    "int_leads": ("touchpoints", "touchpoints/int_leads"),
+    "int_conversions_unioned": ("attribution", "attribution/paths/int_conversions"),
+    "int_person_identifiers": ("identity", "identity/int_person_identifiers"),
 }
 # models without a contract, and a seed
 OTHERS = """
+alter table touchpoints.int_touches_resolved
+    drop column contact_kind, drop column contacts_count;
+alter table attribution.int_conversions_unioned drop column previous_at;
+create table touchpoints.int_calls_placed (
+    touchpoint_id text, called_at timestamptz, caller_phone text
+);
+create table touchpoints.int_leads_placed (
+    touchpoint_id text, call_id text, contact_channel text, created_at timestamptz
+);
 create table identity.identity_edges (
     left_kind text, left_id text, right_kind text, right_id text, why_not_joining text
 );
@@ -157,21 +171,20 @@ class Line:
         self._make_stubs()
 
     def _make_stubs(self) -> None:
-        for folder, models in STUBS.items():
-            for model in models:
-                file = self.project / f"dbt_project/models/{folder}/{model}.yml"
-                columns = yaml.safe_load(file.read_text())["models"][0]["columns"]
-                self.connection.execute(
-                    sql.SQL("create table {} ({})").format(
-                        sql.Identifier(folder.split("/")[0], model),
-                        sql.SQL(", ").join(
-                            sql.SQL("{} {}").format(
-                                sql.Identifier(each["name"]), sql.SQL(each["data_type"])
-                            )
-                            for each in columns
-                        ),
-                    )
+        for name, (schema, model) in STUBS.items():
+            file = self.project / f"dbt_project/models/{model}.yml"
+            columns = yaml.safe_load(file.read_text())["models"][0]["columns"]
+            self.connection.execute(
+                sql.SQL("create table {} ({})").format(
+                    sql.Identifier(schema, name),
+                    sql.SQL(", ").join(
+                        sql.SQL("{} {}").format(
+                            sql.Identifier(each["name"]), sql.SQL(each["data_type"])
+                        )
+                        for each in columns
+                    ),
                 )
+            )
         self.connection.execute(OTHERS)
         for schema in ("touchpoints", "attribution", "identity", "staging"):
             self.connection.execute(
@@ -184,12 +197,13 @@ class Line:
         """Put the company as it is now into the tables."""
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for name, touch in made.touches.items():
-            rows["touchpoints.int_touchpoints"].append(
+            rows["touchpoints.int_touches_resolved"].append(
                 {
                     "touchpoint_id": name,
                     "person_id": touch.person,
                     "touched_at": touch.at,
                     "touch_date": touch.at.astimezone(MOSCOW).date(),
+                    "touch_kind": "visit",
                     "channel": touch.channel,
                     "source": touch.source,
                     "medium": touch.source and "cpc",
@@ -197,24 +211,26 @@ class Line:
                     "is_paid": touch.channel == "yandex_direct_search",
                 }
             )
-            rows["touchpoints.int_touchpoint_persons"] += [
-                {"touchpoint_id": name, "person_id": person, "is_shared": shared}
-                for shared, persons in (
-                    (False, {touch.person} - {None}),
-                    (True, touch.sharers - {touch.person}),
+            if touch.sharers:
+                rows["touchpoints.int_calls_placed"].append(
+                    {
+                        "touchpoint_id": name,
+                        "called_at": touch.at,
+                        "caller_phone": f"ph1_of_{name}",
+                    }
                 )
-                for person in persons
+            rows["identity.int_person_identifiers"] += [
+                {
+                    "person_id": person,
+                    "kind": "phone",
+                    "identifier": f"ph1_of_{name}",
+                    "is_shared": True,
+                }
+                for person in sorted(touch.sharers)
             ]
         for name, each in made.conversions.items():
-            same = [
-                other.at
-                for other in made.conversions.values()
-                if other.person == each.person is not None
-                and other.kind == each.kind
-                and other.at < each.at
-            ]
             day = each.at.astimezone(MOSCOW).date()
-            rows["attribution.int_conversions"].append(
+            rows["attribution.int_conversions_unioned"].append(
                 {
                     "conversion_id": name,
                     "conversion_kind": each.kind,
@@ -229,7 +245,9 @@ class Line:
                     "attributed_date": day,
                     "converted_at": each.at,
                     "converted_date": day,
-                    "previous_at": max(same, default=None),
+                    "lead_date": day,
+                    **dict.fromkeys(FLAGS, False),
+                    "revenue_amount": 100,
                 }
             )
         rows["staging.source_ranks"] = [
@@ -242,14 +260,14 @@ class Line:
             }
             for (source, medium), rank in made.ranks.items()
         ]
-        rows["identity.int_person_identifiers"] = [
+        rows["identity.int_person_identifiers"] += [
             {"person_id": person, "kind": "phone", "identifier": f"ph1_{person}"}
             for person in sorted(made.phones)
         ]
         tables = {
-            "touchpoints.int_touchpoints",
-            "touchpoints.int_touchpoint_persons",
-            "attribution.int_conversions",
+            "touchpoints.int_touches_resolved",
+            "touchpoints.int_calls_placed",
+            "attribution.int_conversions_unioned",
             "staging.source_ranks",
             "identity.int_person_identifiers",
         }
@@ -269,14 +287,6 @@ class Line:
                         ),
                         list(row.values()),
                     )
-            self.connection.execute(
-                """
-                update touchpoints.int_touchpoints set touch_hash = hash_record_extended(
-                    row(touchpoint_id, touched_at, touch_date, channel, source, medium,
-                        is_direct, is_paid), 0
-                )
-                """
-            )
 
     def dbt(self, *models: str, build: int | None, full_refresh: bool = False) -> Any:
         """Run models for a build; the rows that each wrote."""
@@ -343,17 +353,13 @@ class Line:
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """What is compared of each table, in an order of its own."""
-        gone = " where fingerprint is not null"
         return {
             name: sorted(
                 self.connection.execute(
-                    f"select ({columns})::text from (select {columns} from "
-                    f"attribution.{name}{gone if 'fingerprint' in columns else ''}) as t"
-                    if columns != "*"
-                    else f"select t::text from attribution.{name} as t"
+                    f"select t::text from attribution.{name} as t"
                 ).fetchall()
             )
-            for name, columns in WRITTEN.items()
+            for name in WRITTEN
         }
 
     def places(self) -> dict[str, frozenset[str]]:
@@ -719,3 +725,40 @@ def test_whatever_comes_in_has_a_defined_result(line: Line) -> None:
     position = credits("long", "position_based")
     assert position["l0"] == position["l4999"] == 0.4
     assert sum(position.values()) == pytest.approx(1, abs=1e-9)
+
+
+def test_the_intervals_stand_around_the_credits_themselves(line: Line) -> None:
+    line.fill(company(seed=10))
+    line.run()
+    done = estimate.estimate_intervals("run")
+    found = line.connection.execute(
+        "select conversion_month, channel, attribution_model, figure, value "
+        "from attribution.channel_intervals"
+    ).fetchall()
+    expected = [
+        (month, channel, model, figure, float(value))
+        for model in ("first_touch", "time_decay")
+        for figure, measure in (("sales", "1"), ("revenue", "revenue_amount"))
+        for month, channel, value in line.connection.execute(
+            f"""
+            select date_trunc('month', converted_date)::date,
+                coalesce(channel, '(not attributed)'), sum({model} * {measure})
+            from attribution.int_attribution_credits
+            join attribution.int_conversions using (conversion_id)
+            left join touchpoints.int_touchpoints using (touchpoint_id)
+            where credited_as = 'sale'
+            group by 1, 2
+            """
+        ).fetchall()
+    ]
+    assert len(expected) > 40
+    places = {row[:4]: row[4] for row in found}
+    assert {row[:4]: places[row[:4]] for row in expected} == pytest.approx(
+        {row[:4]: row[4] for row in expected}
+    )
+    assert done["cells"] == len({row[:2] for row in found})
+    assert {row[:2] for row in expected} == {row[:2] for row in found}
+    (outside,) = line.connection.execute(
+        "select count(*) from attribution.channel_intervals where not low <= high"
+    ).fetchone() or (None,)
+    assert outside == 0

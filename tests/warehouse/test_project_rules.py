@@ -76,14 +76,15 @@ PAST_THE_STATIONS = {
 }
 # made by Python steps, typed and keyed: there is nothing to stage
 OWN_SOURCES = {"attribution", "identity", "ops"}
-# grouped by its key, the union of it is tested, its rows' keys are tested,
-# its rows are int_attribution_credits'
+# grouped by its key, the union of it is tested, its rows' keys are tested, its rows
+# are int_attribution_credits', its rows are int_conversions'
 WITHOUT_KEY = {
     "stg_raw_daily_totals",
     "stg_yandex_direct__ad_performance",
     "stg_google_ads__ad_performance",
     "profit_bridge",
     "int_touchpoints_before_conversion",
+    "int_conversions_unioned",
 }
 
 

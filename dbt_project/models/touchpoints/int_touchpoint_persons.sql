@@ -1,4 +1,12 @@
-{{ config(indexes=[{'columns': ['person_id']}]) }}
+{{ config(
+    indexes=[{'columns': ['person_id']}],
+    post_hook=[
+        'create index on {{ this }} (person_id, touchpoint_id) where is_shared',
+        "{{ note_path_changes(
+            key=['touchpoint_id', 'person_id'], person='person_id', only='is_shared'
+        ) }}",
+    ]
+) }}
 
 with
 

@@ -1,7 +1,18 @@
-{{ config(indexes=[
-    {'columns': ['touchpoint_id'], 'unique': true},
-    {'columns': ['person_id', 'touched_at']},
-]) }}
+{{ config(
+    indexes=[
+        {'columns': ['touchpoint_id'], 'unique': true},
+        {'columns': ['person_id', 'touched_at']},
+    ],
+    post_hook="{{ note_path_changes(
+        key=['touchpoint_id'],
+        person='person_id',
+        touch='touchpoint_id',
+        watched=[
+            'person_id', 'touched_at', 'touch_date', 'channel', 'source', 'medium',
+            'is_direct', 'is_paid',
+        ]
+    ) }}"
+) }}
 
 with
 
@@ -69,20 +80,7 @@ touchpoints as (
         touches.visit_id,
         touches.call_id,
         touches.lead_id,
-        touches.client_id,
-        -- equal while nothing that credits depend on has changed
-        hash_record_extended(
-            row(
-                touches.touchpoint_id,
-                touches.touched_at,
-                touches.touch_date,
-                touches.channel,
-                touches.source,
-                touches.medium,
-                touches.is_direct,
-                touches.is_paid
-            ), 0
-        ) as touch_hash
+        touches.client_id
     from touches
     left join contacts_on_touches
         on touches.touchpoint_id = contacts_on_touches.touchpoint_id

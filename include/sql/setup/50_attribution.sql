@@ -45,4 +45,15 @@ create table if not exists attribution.channel_intervals (
     primary key (conversion_month, channel, attribution_model, figure)
 );
 
+-- Whose paths changed, noted when a table that paths are made of was written; kept
+-- until a build that saw it is published.
+create table if not exists attribution.path_changes (
+    -- NULL: by hand, outside of builds
+    build_id bigint,
+    touchpoint_id text,
+    person_id text,
+    -- the settings and ranks that hold from this build on
+    choices_hash numeric
+);
+
 reset role;

@@ -4,8 +4,7 @@
     incremental_strategy='append',
     on_schema_change='fail',
     indexes=[{'columns': ['path_person_id']}],
-    pre_hook="{{ forget_credits() }}",
-    post_hook='analyze {{ this }}'
+    pre_hook="{{ forget_credits() }}"
 ) }}
 
 {% set models = attribution_models() %}
@@ -13,12 +12,54 @@
 
 with
 
-paths as (
+{% if is_incremental() %}
+all_paths as not materialized (
 
-    select * from {{ ref('int_touchpoints_before_conversion') }} as paths
-    {% if is_incremental() %}where {{ is_path_to_credit('paths') }}{% endif %}
+    select * from {{ ref('int_touchpoints_before_conversion') }}
 
 ),
+
+persons_to_credit as not materialized (
+
+    select * from {{ ref('int_persons_to_credit') }}
+
+),
+
+months as (
+
+    {{ months_fitted_anew() | indent(4) }}
+
+),
+
+-- of everybody whose paths changed, and of months that were fitted anew
+paths as (
+
+    select all_paths.*
+    from all_paths
+    inner join persons_to_credit
+        on all_paths.path_person_id = persons_to_credit.path_person_id
+
+    union all
+
+    select all_paths.*
+    from months
+    inner join all_paths
+        on
+            months.conversion_kind = all_paths.credited_as
+            and months.conversion_month
+            = cast(date_trunc('month', all_paths.attributed_date) as date)
+    left join persons_to_credit
+        on all_paths.path_person_id = persons_to_credit.path_person_id
+    where persons_to_credit.path_person_id is null
+
+),
+{% else %}
+paths as (
+
+    select * from {{ ref('int_touchpoints_before_conversion') }}
+
+),
+{% endif %}
 
 fitted_weights as (
 

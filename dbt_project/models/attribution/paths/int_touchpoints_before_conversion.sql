@@ -1,10 +1,10 @@
+-- depends_on: {{ ref('int_persons_to_credit') }}
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
     indexes=[{'columns': ['path_person_id']}],
-    pre_hook="{{ forget_persons_to_credit() }}",
-    post_hook='analyze {{ this }}'
+    pre_hook="{{ forget_changed_paths() }}"
 ) }}
 
 with
@@ -28,12 +28,13 @@ touchpoint_persons as (
 
 ),
 
-persons_to_credit as (
+{% if is_incremental() %}
+persons_to_credit as not materialized (
 
-    select * from {{ ref('int_persons_to_credit') }} as persons
-    {% if is_incremental() %}where {{ is_to_credit('persons') }}{% endif %}
+    select * from {{ ref('int_persons_to_credit') }}
 
 ),
+{% endif %}
 
 source_ranks as (
 
@@ -47,8 +48,9 @@ settings as (
 
 ),
 
--- who bought without being known is a path of its own
-conversions_to_credit as (
+-- who bought without being known is a path of its own; a run chooses its few before it
+-- joins their touches
+conversions_to_credit as materialized (
 
     select
         conversions.conversion_id,
@@ -59,8 +61,8 @@ conversions_to_credit as (
         conversions.attributed_date,
         conversions.lead_created_at,
         conversions.deal_created_at,
-        persons_to_credit.path_person_id,
         settings.more_direct_channels,
+        coalesce(conversions.person_id, conversions.conversion_id) as path_person_id,
         -- sorted by, before the text that it stands for: numbers compare faster
         hashtextextended(conversions.conversion_id, 0) as conversion_hash,
         case
@@ -74,10 +76,12 @@ conversions_to_credit as (
         ) as looks_back_to
     from conversions
     inner join settings on conversions.credited_as = settings.conversion_kind
+    {% if is_incremental() %}
     inner join persons_to_credit
         on
             coalesce(conversions.person_id, conversions.conversion_id)
             = persons_to_credit.path_person_id
+    {% endif %}
 
 ),
 
@@ -85,17 +89,21 @@ conversions_to_credit as (
 persons_touchpoints as (
 
     select
-        person_id,
-        touchpoint_id,
-        touched_at,
-        touch_date,
-        channel,
-        source,
-        medium,
-        is_direct,
-        is_paid
+        touchpoints.person_id,
+        touchpoints.touchpoint_id,
+        touchpoints.touched_at,
+        touchpoints.touch_date,
+        touchpoints.channel,
+        touchpoints.source,
+        touchpoints.medium,
+        touchpoints.is_direct,
+        touchpoints.is_paid
     from touchpoints
-    where person_id is not null
+    {% if is_incremental() %}
+    inner join persons_to_credit
+        on touchpoints.person_id = persons_to_credit.path_person_id
+    {% endif %}
+    where touchpoints.person_id is not null
 
     union all
 
@@ -112,6 +120,10 @@ persons_touchpoints as (
     from touchpoint_persons
     inner join touchpoints
         on touchpoint_persons.touchpoint_id = touchpoints.touchpoint_id
+    {% if is_incremental() %}
+    inner join persons_to_credit
+        on touchpoint_persons.person_id = persons_to_credit.path_person_id
+    {% endif %}
     where touchpoint_persons.is_shared
 
 ),
