@@ -38,18 +38,25 @@ own as (
 
 ),
 
+-- counted out first: few phones are shared, and the planner takes them for many
+shared_phones as materialized (
+
+    select
+        person_id,
+        identifier
+    from person_identifiers
+    where kind = 'phone' and is_shared
+
+),
+
 -- whoever of its holders used the shared phone
 shared as (
 
     select distinct
         calls.touchpoint_id,
-        person_identifiers.person_id
+        shared_phones.person_id
     from calls
-    inner join person_identifiers
-        on
-            calls.caller_phone = person_identifiers.identifier
-            and person_identifiers.kind = 'phone'
-    where person_identifiers.is_shared
+    inner join shared_phones on calls.caller_phone = shared_phones.identifier
 
 ),
 
