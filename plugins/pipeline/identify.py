@@ -777,17 +777,17 @@ def note_large_persons(
             using unnest(%s::bigint[]) as touched (node_id)
             where large_persons.person_node = touched.node_id
             """,
-            (counts.touched,),
+            (_array(counts.touched),),
         )
         large = [
             person
             for (person,) in connection.execute(
                 """
                 select person_node from identity.node_persons
-                where person_node = any(%s)
+                where person_node = any(%s::bigint[])
                 group by person_node having count(*) > %s
                 """,
-                (counts.touched, LARGE_PERSON),
+                (_array(counts.touched), LARGE_PERSON),
             )
         ]
     found = []
