@@ -216,10 +216,15 @@ def test_what_is_forbidden_or_erased_parts_as_if_it_had_never_been(
     office.visit("v3", "anonymous")
     office.visit("v4", "anonymous")
     office.visit("v5", "9" * 10_000)
+    office.visit("v6", "")
+    office.visit("v7", "")
+    office.visit("v8", "ph1_c")  # a browser that bears the number of a phone
     office.lead("1", ["ph1_a"], "browser-1")
     office.card("10", ["ph1_a", "ph1_b"])
     office.card("11", ["ph1_b"])
-    office.card("12", ["ph1_c"])
+    office.card("12", ["ph1_c", "ph1_c"])
+    itself = ("phone", "ph1_c")
+    office.rule("allow", *itself, *itself, "a slip of the pen")
     assert build().is_full
     first = office.persons()
     one = {"visit:v1", "ym_client_id:browser-1", "crm_lead:1", "crm_contact:10",
@@ -227,14 +232,28 @@ def test_what_is_forbidden_or_erased_parts_as_if_it_had_never_been(
     assert len({first[each] for each in one}) == 1
     assert first["crm_contact:12"] != first["crm_contact:10"]
     # what says nothing joins nobody, and is counted
-    assert len({first[f"visit:v{n}"] for n in range(1, 6)}) == 5
-    quarantined = dict(
-        superuser.execute(
-            "select quarantine_reason, times_seen from identity.int_identifiers "
-            "where standing = 'quarantined'"
-        ).fetchall()
-    )
-    assert quarantined == {"placeholder": 2, "too_long": 1}
+    assert len({first[f"visit:v{n}"] for n in range(1, 9)}) == 8
+    assert first["visit:v8"] == first["ym_client_id:ph1_c"] != first["phone:ph1_c"]
+    quarantined = superuser.execute(
+        "select left(identifier, 9), quarantine_reason, times_seen "
+        "from identity.int_identifiers where standing = 'quarantined' order by 1"
+    ).fetchall()
+    assert quarantined == [
+        ("", "placeholder", 2),
+        ("anonymous", "placeholder", 2),
+        ("too-long:", "too_long", 1),
+    ]
+    twice = superuser.execute(
+        "select evidence, is_joining, times_seen, why_not_joining "
+        "from identity.identity_edges "
+        "where right_kind = 'phone' and right_id = 'ph1_c' order by 1"
+    ).fetchall()
+    assert twice == [
+        ("allowed", False, 1, "it is one identifier"),
+        ("contact_phone", True, 1, None),
+    ]
+    office.connection.execute("truncate staging.identity_rules")
+    build()
 
     # nothing new: nothing is judged again
     before = office.state()

@@ -54,8 +54,7 @@ whole_names as (
     select
         kind,
         identifier,
-        name_token,
-        string_to_array(initials, ' ') as initials
+        string_to_array(words, ' ') as words
     from all_names
     where is_whole
 
@@ -156,14 +155,68 @@ contradicted as (
         seen_together.right_id
     having
         not bool_or(
-            left_names.name_token = right_names.name_token
-            or (
-                left_names.initials <> right_names.initials
-                and (
-                    left_names.initials <@ right_names.initials
-                    or left_names.initials @> right_names.initials
-                )
-            )
+            left_names.words <@ right_names.words
+            or left_names.words @> right_names.words
+        )
+
+),
+
+phones_called_from as (
+
+    select distinct right_id as identifier
+    from pairs
+    where evidence = 'call_phone'
+
+),
+
+-- a call bears no name: it is the known one's who asked about that time
+calls_and_others as (
+
+    select
+        evidence.left_kind,
+        evidence.left_id,
+        evidence.right_id,
+        evidence.seen_at,
+        evidence.evidence = 'call_phone' as is_call,
+        max(evidence.seen_at) filter (where evidence.evidence <> 'call_phone')
+            over (before_it) as other_before,
+        min(evidence.seen_at) filter (where evidence.evidence <> 'call_phone')
+            over (after_it) as other_after
+    from evidence
+    inner join phones_called_from
+        on
+            evidence.right_id = phones_called_from.identifier
+            and evidence.right_kind = 'phone'
+    where evidence.seen_at is not null
+    window
+        before_it as (
+            partition by evidence.right_id order by evidence.seen_at
+        ),
+        after_it as (
+            partition by evidence.right_id order by evidence.seen_at desc
+        )
+
+),
+
+out_of_the_blue as materialized (
+
+    select
+        left_kind,
+        left_id,
+        right_id
+    from calls_and_others
+    where
+        is_call
+        and coalesce(other_before, other_after) is not null
+        and (
+            other_before is null
+            or seen_at - other_before
+            > make_interval(days => {{ var('identity_nameless_days') }})
+        )
+        and (
+            other_after is null
+            or other_after - seen_at
+            > make_interval(days => {{ var('identity_nameless_days') }})
         )
 
 ),
@@ -300,6 +353,8 @@ judged as (
                 then 'the browser and the phone bear two names'
             when found.evidence in ('lead_browser', 'message_browser')
                 then 'the record itself joins them'
+            when out_of_the_blue.left_id is not null
+                then 'nobody known used the phone about that time'
             when found.confidence < {{ var('identity_min_confidence') }}
                 then 'another visitor may have held the number'
         end as why_not_joining
@@ -319,6 +374,12 @@ judged as (
             and found.right_kind = contradicted.right_kind
             and found.right_id = contradicted.right_id
             and found.evidence = 'call'
+    left join out_of_the_blue
+        on
+            found.left_kind = out_of_the_blue.left_kind
+            and found.left_id = out_of_the_blue.left_id
+            and found.right_id = out_of_the_blue.right_id
+            and found.evidence = 'call_phone'
     left join rules_both_ways as rules
         on
             found.left_kind = rules.kind

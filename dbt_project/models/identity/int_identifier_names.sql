@@ -36,8 +36,10 @@ borne as (
         evidence.right_kind as kind,
         evidence.right_id as identifier,
         evidence.name_token,
-        -- the initials of all words of the name
-        string_to_array(replace(name_facts.masked, '.', ''), ' ') as initials
+        -- one whose words are unknown agrees with itself alone
+        string_to_array(
+            coalesce(name_facts.words, name_facts.token), ' '
+        ) as words
     from evidence
     inner join name_facts on evidence.name_token = name_facts.token
     {{ only_changed('evidence.right_kind', 'evidence.right_id') }}
@@ -69,8 +71,8 @@ longer as (
         on
             short_names.kind = long_names.kind
             and short_names.identifier = long_names.identifier
-            and short_names.initials <@ long_names.initials
-            and cardinality(short_names.initials) < cardinality(long_names.initials)
+            and short_names.words <@ long_names.words
+            and cardinality(short_names.words) < cardinality(long_names.words)
     -- so many names are nobody's own, whatever they are
     where short_names.names_count <= {{ var('identifier_max_contacts') }}
 
@@ -82,7 +84,7 @@ whole as (
         counted.kind,
         counted.identifier,
         counted.name_token,
-        counted.initials
+        counted.words
     from counted
     left join longer
         on
@@ -119,7 +121,7 @@ names as (
         identifier,
         name_token,
         name_token as whole_name_token,
-        array_to_string(initials, ' ') as initials,
+        array_to_string(words, ' ') as words,
         true as is_whole
     from whole
     union all
@@ -128,7 +130,7 @@ names as (
         identifier,
         name_token,
         whole_name_token,
-        null::text as initials,
+        null::text as words,
         false as is_whole
     from meant
 

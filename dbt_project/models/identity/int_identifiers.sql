@@ -252,11 +252,11 @@ classified as (
             -- two who show one number are one person when their names agree; without a
             -- name nobody is contradicted
             when names_count >= 2 then 'shared'
-            -- one browser left a name with the number, another only called: a second
-            -- person as often as a second device
+            -- one of several browsers left no name with the number: it may be a second
+            -- device of one person, or a second person
             when
                 kind = 'phone'
-                and named_client_ids_count > 0
+                and client_ids_count >= 2
                 and named_client_ids_count < client_ids_count
                 then 'shared'
             -- who asks again soon is who asked; long after, without a name, it may be

@@ -143,8 +143,11 @@ create table if not exists identity.token_facts (
     mailbox_class text,
     masked text not null,
     -- one of our own lines (a declared business number), not a customer's
-    is_own_number boolean not null default false
+    is_own_number boolean not null default false,
+    -- names: the tokens of their words, sorted and apart by spaces
+    words text
 );
+alter table identity.token_facts add column if not exists words text;
 grant select, insert, update on identity.token_facts to loader;
 grant select on identity.token_facts to transformer;
 

@@ -38,6 +38,16 @@ begin
         drop table identity.identity_edges cascade;
         drop table if exists identity.changed_edges;
     end if;
+    if to_regclass('identity.int_identifier_names') is not null and not exists (
+        select from pg_attribute
+        where
+            attrelid = to_regclass('identity.int_identifier_names')
+            and attname = 'words'
+    ) then
+        drop table identity.int_identifier_names cascade;
+        -- as if a limit had changed: all identifiers are judged again
+        update identity.identify_state set limits = null;
+    end if;
 end
 $$;
 

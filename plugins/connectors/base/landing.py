@@ -948,7 +948,7 @@ class _Writer:
             "landing_facts",
             "like identity.token_facts, value text",
             "token, kind, number_type, country, is_placeholder, mailbox_class, masked, "
-            "is_own_number, value",
+            "is_own_number, words, value",
             [
                 (
                     fact.token,
@@ -959,6 +959,7 @@ class _Writer:
                     fact.mailbox_class or "",
                     fact.masked,
                     "t" if fact.is_own_number else "f",
+                    " ".join(fact.words),
                     fact.value,
                 )
                 for fact in facts
@@ -1044,20 +1045,22 @@ class _Writer:
                 """
                 insert into identity.token_facts as t (
                     token, kind, number_type, country, is_placeholder, mailbox_class,
-                    masked, is_own_number
+                    masked, is_own_number, words
                 )
                 select
                     f.token, min(f.kind), min(f.number_type), min(f.country),
                     bool_or(f.is_placeholder), min(f.mailbox_class), min(f.masked),
-                    bool_or(f.is_own_number)
+                    bool_or(f.is_own_number), min(f.words)
                 from landing_facts as f
                 left join identity.token_facts as known on known.token = f.token
                 where known.token is null
                 or (f.is_own_number and not known.is_own_number)
+                or (f.words is not null and known.words is null)
                 group by f.token
                 order by f.token
                 on conflict (token) do update set
-                    is_own_number = t.is_own_number or excluded.is_own_number
+                    is_own_number = t.is_own_number or excluded.is_own_number,
+                    words = coalesce(t.words, excluded.words)
                 """
             )
         if "landing_sealed" in self._flushed:

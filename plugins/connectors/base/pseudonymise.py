@@ -2,7 +2,8 @@
 
 A token is `ph1_`, `em1_` or `nm1_` (`1` is the key's id) and 26 letters of base32 of
 HMAC-SHA256(key, kind + ":" + normalised value): equal for every spelling of one phone,
-e-mail or name, and worthless without the key, which is not in the database. What was
+e-mail or name, and worthless without the key, which is not in the database. The words of
+a name have tokens of their own (`wd1_`), so that «Иван» and «Иван Петров» can be compared. What was
 found is collected here for `pii.contacts` (clear) and `identity.token_facts` (what the
 rest may know); landing writes both.
 
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
 Kind = Literal["phone", "email", "name"]
 NAME_TOKEN = "_name_token"  # noqa: S105 - the name of a field
-PREFIX: dict[Kind, str] = {"phone": "ph", "email": "em", "name": "nm"}
+PREFIX: dict[Kind | Literal["word"], str] = {
+    "phone": "ph", "email": "em", "name": "nm", "word": "wd",
+}  # fmt: skip
 MOST_CACHED = 50_000  # values; about 15 MB for each kind
 LONGEST_SPELLING = 500
 MOST_DIGITS = 15  # of a phone number (ITU-T E.164)
+MOST_WORDS = 10  # of a name; more are no name
 
 # base32 (RFC 4648) in lower case, two letters (ten bits) at a time; base64.b32encode
 # takes four times as long
@@ -195,6 +199,7 @@ class TokenFact:
     mailbox_class: str | None = None
     masked: str = ""
     is_own_number: bool = False
+    words: tuple[str, ...] = ()  # of a name: the token of each, sorted
 
 
 class Tokeniser:
@@ -218,9 +223,10 @@ class Tokeniser:
         self._phones: dict[str, tuple[str, ...]] = {}
         self._emails: dict[str, tuple[str, ...]] = {}
         self._names: dict[str, str | None] = {}
+        self._words: dict[str, str] = {}
         self._own: set[str] = set()
 
-    def token(self, kind: Kind, value: str) -> str:
+    def token(self, kind: Kind | Literal["word"], value: str) -> str:
         """The token of a normalised value (E.164, lower-case address, sorted words)."""
         inner = self._inner.copy()
         inner.update(f"{kind}:{value}".encode())
@@ -378,9 +384,17 @@ class Tokeniser:
                     value=words,
                     is_placeholder=words in _FAKE_NAMES,
                     masked=" ".join(f"{word[0].upper()}." for word in words.split()),
+                    words=tuple(sorted(map(self._word, words.split()[:MOST_WORDS]))),
                 )
             self._spellings.add((token, text[:LONGEST_SPELLING]))
         _remember(self._names, text, token)
+        return token
+
+    def _word(self, word: str) -> str:
+        token = self._words.get(word)
+        if token is None:
+            token = self.token("word", word)
+            _remember(self._words, word, token)
         return token
 
     # -- whole cells ---------------------------------------------------------------

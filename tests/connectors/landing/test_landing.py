@@ -321,6 +321,18 @@ def test_tokens_facts_and_spellings_are_written_once(stand: Stand) -> None:
     assert facts == [("mobile", "RU", "+7***33", False)]
 
 
+def test_the_words_of_a_name_are_tokens_also_of_one_known_before(stand: Stand) -> None:
+    stand.land(DEALS, [deal(1, NAME="Пётр Иванов")])
+    token = stand.rows(DEALS)["1"]["_name_token"]
+    query = "select words from identity.token_facts where token = %s"
+    ((words,),) = stand.ask(query, token)
+    assert re.fullmatch(r"wd1_[a-z2-7]{26} wd1_[a-z2-7]{26}", words)
+    # facts of an older version do not know them: they come with the next record
+    stand.ask("update identity.token_facts set words = null returning token")
+    stand.land(DEALS, [deal(2, NAME="ИВАНОВ ПЕТР")])
+    assert stand.ask(query, token) == [(words,)]
+
+
 def test_our_own_line_is_marked_even_when_it_called_before(stand: Stand) -> None:
     stand.land(DEALS, [deal(1, PHONE="+74952223344")])
     token = stand.rows(DEALS)["1"]["PHONE"]

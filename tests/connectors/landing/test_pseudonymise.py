@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base.errors import ConfigError
-from connectors.base.pseudonymise import Pseudonymiser, Tokeniser, normal_email
+from connectors.base.pseudonymise import (
+    MOST_WORDS,
+    Pseudonymiser,
+    Tokeniser,
+    normal_email,
+)
 from connectors.base.stream import Field, Stream, fields
 
 KEY = bytes(range(32))
@@ -212,7 +217,21 @@ def test_emails_are_known_by_their_mailbox(typed: str, address: str) -> None:
 @pytest.mark.parametrize("typed", ["Пётр Иванов", " иванов  ПЕТР ", "Иванов, Петр"])
 def test_names_are_sorted_words_without_yo(tokens: Tokeniser, typed: str) -> None:
     assert tokens.name(typed) == name("иванов петр")
-    assert tokens.drain()[0][0].masked == "И. П."
+    (fact,), _ = tokens.drain()
+    assert fact.masked == "И. П."
+    words = sorted(tokens.token("word", word) for word in ("иванов", "петр"))
+    assert fact.words == tuple(words)
+    assert all(word.startswith("wd1_") for word in words)
+
+
+def test_a_word_of_a_name_has_a_token_of_its_own(tokens: Tokeniser) -> None:
+    tokens.name("Иван")
+    tokens.name("Иванова")
+    tokens.name(" ".join(f"слово{'а' * n}" for n in range(40)))
+    short, other, long = tokens.drain()[0]
+    assert short.words[0][4:] != short.token[4:]
+    assert not set(short.words) & set(other.words)
+    assert len(long.words) == MOST_WORDS
 
 
 # -- field classes -------------------------------------------------------------------------
