@@ -13,12 +13,19 @@
     again. Without it, by hand, an incremental run reads everything again.
 #}
 {% macro staged_by_load(source_name, table_name) -%}
+    {%- set indexes = [{'columns': ['account_id', 'record_key'], 'unique': true}] -%}
+    {#- identity reads what a build's loads staged, and nothing else -#}
+    {%- for each in var('identity_sources')
+        if this.name == 'stg_' ~ each['source'] ~ '__' ~ each['contract']
+        and each['changes'] == 'load' -%}
+        {%- do indexes.append({'columns': ['load_id']}) -%}
+    {%- endfor %}
     {{ config(
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key=['account_id', 'record_key'],
         on_schema_change='fail',
-        indexes=[{'columns': ['account_id', 'record_key'], 'unique': true}],
+        indexes=indexes,
         post_hook=[
             "{{ remove_tombstones('" ~ source_name ~ "', '" ~ table_name ~ "') }}",
             'analyze {{ this }}',
