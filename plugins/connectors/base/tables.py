@@ -213,6 +213,7 @@ def find_header(
     Raises HeaderError, which names what is missing or there twice.
     """
     best: tuple[int, int, Header, dict[str, str], int] | None = None
+    known = {title for column in columns for title in column.titles} - {""}
     for at, (number, row) in enumerate(lines):
         if best is not None and best[0] and at > best[4] + 1:
             break  # below the header are data
@@ -221,6 +222,10 @@ def find_header(
             following, below = lines[at + 1]
             kinds.append((following, _merged(row, below)))
         for last, names in kinds:
+            if best is not None and best[0]:
+                most = sum(not known.isdisjoint(each) for each in names)
+                if most <= best[1]:
+                    continue  # a line of data
             header, twice = _matched(last, names, columns)
             missing = bool(_lacking(header, columns))
             # the same with one line more is no better

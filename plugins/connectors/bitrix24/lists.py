@@ -138,22 +138,23 @@ def everything(
     Raises as `batches.send` does.
     """
     listed = _LISTS[stream.name]
-    key = listed.key
-    asked = {name: each for name, each in _asked(stream).items() if name != "order"}
-    in_all = batches.encoded({**asked, "start": 0})
-
-    def call(after: int | None, upto: int | None, order: str = "ASC") -> str:
-        bounds = {f">{key}": after, f"<={key}": upto}
-        conditions = {name: at for name, at in bounds.items() if at is not None}
-        own = batches.encoded({"order": {key: order}, "filter": conditions})
-        return batches.command(listed.method, in_all, own)
+    key, asked = listed.key, {**_asked(stream), "start": 0}
+    ascending, descending = (
+        batches.encoded({**asked, "order": {key: order}}) for order in ("ASC", "DESC")
+    )
+    above, upmost = (
+        batches.encoded({"filter": {f"{sign}{key}": ""}}) for sign in (">", "<=")
+    )
 
     def is_whole(_: str, result: Any, total: Any) -> bool:
         return type(total) is int and bool(rows_of(stream, result)) == (total > 0)
 
     ends = batches.send(
         client,
-        {"lowest": call(None, None), "highest": call(None, None, "DESC")},
+        {
+            "lowest": batches.command(listed.method, ascending),
+            "highest": batches.command(listed.method, descending),
+        },
         is_whole,
     )
     first({"time": ends.time})
@@ -178,7 +179,12 @@ def everything(
                 left.popleft() for _ in range(min(len(left), batches.COMMANDS))
             )
         }
-        calls = {name: call(*bounds) for name, bounds in some.items()}
+        calls = {
+            name: batches.command(
+                listed.method, ascending, f"{above}{after}&{upmost}{upto}"
+            )
+            for name, (after, upto) in some.items()
+        }
         found = batches.send(client, calls, is_whole)
         for name, result in found.results.items():
             after, upto = some[name]
