@@ -128,12 +128,13 @@ def fill(connection: psycopg.Connection[Any], edges: int) -> tuple[int, int]:
         from ints
         inner join names as lefts on ints.a = lefts.n
         inner join names as rights on ints.b = rights.n;
-        drop table names;
-        analyze identity.int_identifiers;
-        analyze identity.identity_edges;
-        checkpoint
+        drop table names
         """
     )
+    # as autovacuum, which is off here, and the making of dbt's indexes leave them
+    for table in ("ints", "identity.int_identifiers", "identity.identity_edges"):
+        connection.execute(f"vacuum (analyze) {table}")
+    connection.execute("checkpoint")
     return size, len(left)
 
 
