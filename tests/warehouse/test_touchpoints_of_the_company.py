@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from connectors.base.pseudonymise import Tokeniser
 from connectors.base.settings import token_key
 from connectors.base.sources import load_sources
-from pipeline import runs
+from pipeline import identify, runs
 from simulator import truth
 from simulator.world import build_world
 from tests.pipeline.conftest import END
@@ -251,6 +253,77 @@ def test_valid_leads_are_those_the_office_would_count(built: str, world: World) 
         assert lead.is_spam or not is_spam
         hidden += (is_spam, is_duplicate) != (lead.is_spam, lead.is_duplicate)
     assert hidden <= len(wanted) * 0.04
+
+
+def test_no_join_changes_the_number_or_the_sum_of_sales(built: str, dbt: Dbt) -> None:
+    """Phones that strangers share, and people who are joined by hand, come and go."""
+    dice = random.Random(4)
+    before = sales_and_persons(built, dbt)
+    assert before.sales
+    with psycopg.connect(built, autocommit=True) as connection:
+        cards = connection.execute(
+            "select distinct on (contact_id) 'bitrix24:' || account_id || ':' "
+            "|| contact_id, record_key, phones "
+            "from staging.stg_bitrix24__contacts inner join touchpoints.int_deals "
+            "using (account_id, contact_id) where crm = 'bitrix24' order by contact_id"
+        ).fetchall()
+        chosen = dice.sample(cards, 8)
+        for number, (_, key, phones) in enumerate(chosen[:6]):
+            connection.execute(
+                "update staging.stg_bitrix24__contacts set phones = %s::jsonb "
+                "where record_key = %s",
+                (json.dumps([*phones, f"ph1_shared_{number % 2}"]), key),
+            )
+        connection.execute(
+            "insert into staging.identity_rules "
+            "(rule, kind, identifier, other_kind, other_identifier, reason) "
+            "values ('allow', 'crm_contact', %s, 'crm_contact', %s, 'one buyer')",
+            (chosen[6][0], chosen[7][0]),
+        )
+        during = sales_and_persons(built, dbt)
+        assert during.sales == before.sales
+        assert during.persons != before.persons
+        for _, key, phones in chosen[:6]:
+            connection.execute(
+                "update staging.stg_bitrix24__contacts set phones = %s::jsonb "
+                "where record_key = %s",
+                (json.dumps(phones), key),
+            )
+        connection.execute(
+            "delete from staging.identity_rules where reason = 'one buyer'"
+        )
+    assert sales_and_persons(built, dbt) == before
+
+
+class Found(NamedTuple):
+    """Each sale, payment and refund with its money, and who is who."""
+
+    sales: list[tuple[Any, ...]]
+    persons: list[tuple[Any, ...]]
+
+
+def sales_and_persons(warehouse: str, dbt: Dbt) -> Found:
+    """What a run of identity and of all that hangs on it leaves now."""
+    dbt("run", "--select", "path:models/identity,tag:identifiers")
+    identify.identify()
+    dbt(
+        "run", "--select", "path:models/identity,tag:persons", "path:models/touchpoints",
+        "path:models/attribution/paths",
+    )  # fmt: skip
+    return Found(
+        rows(
+            warehouse,
+            "select account_id, deal_id, attributed_at, revenue_amount, margin_amount "
+            "from attribution.int_conversions "
+            "where conversion_kind in ('sale', 'repeat_sale', 'payment', 'refund') "
+            "order by 1, 2, 3, 4",
+        ),
+        rows(
+            warehouse,
+            "select person_id, kind, identifier, is_shared "
+            "from identity.int_person_identifiers order by 1, 2, 3",
+        ),
+    )
 
 
 def test_unit_tests_of_the_models_pass(built: str, dbt: Dbt) -> None:
