@@ -84,13 +84,15 @@ def main(arguments: list[str]) -> None:
             ]
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    console.print(report(found))
-    missed = [row for row in found if ratio(row) > GOAL]
-    console.print(
-        f"{len(found) - len(missed)} of {len(found)} streams reach {GOAL} × (landing + "
-        f"{A_REQUEST * 1000:.0f} ms a request)",
-        highlight=False,
-    )
+    totals = [total(name, found) for name in names]
+    console.print(report(found, totals))
+    for what, rows in (("connectors", totals), ("streams", found)):
+        reached = sum(ratio(row) <= GOAL for row in rows)
+        console.print(
+            f"{reached} of {len(rows)} {what} reach {GOAL} × (landing + "
+            f"{A_REQUEST * 1000:.0f} ms a request)",
+            highlight=False,
+        )
     kept = ROOT / ".local" / "bench" / "connectors.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(found, indent=1))
@@ -280,8 +282,18 @@ def ratio(row: dict[str, Any]) -> float:
     return float(row["whole"] / (row["alone"] + A_REQUEST * row["requests"]))
 
 
-def report(found: list[dict[str, Any]]) -> Table:
-    """A line for each stream."""
+def total(source: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sums of a connector's streams, as a row of its own."""
+    rows = [row for row in found if row["source"] == source]
+    sums = {
+        name: sum(row[name] for row in rows)
+        for name in ("rows", "requests", "alone", "whole")
+    }
+    return {"source": source, "stream": "all its streams", **sums}
+
+
+def report(found: list[dict[str, Any]], totals: list[dict[str, Any]]) -> Table:
+    """A line for each stream, and one for each connector below its streams."""
     table = Table(title="Connectors: CPU of reading and landing, medians")
     for column in (
         "source", "stream", "records", "requests", "landing ms", "read + landing ms",
@@ -289,15 +301,19 @@ def report(found: list[dict[str, Any]]) -> Table:
     ):  # fmt: skip
         left = column in ("source", "stream")
         table.add_column(column, justify="left" if left else "right")
-    for row in found:
-        table.add_row(
-            row["source"],
-            row["stream"],
-            f"{row['rows']:,}",
-            f"{row['requests']:,}",
-            f"{row['alone'] * 1000:.1f}",
-            f"{row['whole'] * 1000:.1f}",
-            f"{ratio(row):.2f}",
-            "reached" if ratio(row) <= GOAL else "MISSED",
-        )
+    for whole in totals:
+        own = [row for row in found if row["source"] == whole["source"]]
+        for row in (*own, whole):
+            table.add_row(
+                row["source"],
+                row["stream"],
+                f"{row['rows']:,}",
+                f"{row['requests']:,}",
+                f"{row['alone'] * 1000:.1f}",
+                f"{row['whole'] * 1000:.1f}",
+                f"{ratio(row):.2f}",
+                "reached" if ratio(row) <= GOAL else "MISSED",
+                style="bold" if row is whole else None,
+                end_section=row is whole,
+            )
     return table
