@@ -61,6 +61,7 @@ bench: env ## figures with the machine's description, each beside its peer
 	@$(RUN) -m bench identity
 	@$(RUN) -m bench identity_accuracy
 	@$(RUN) -m bench attribution
+	@$(RUN) -m bench attribution_agreement
 	@$(RUN) -m bench accuracy
 	@$(RUN) -m bench company
 	@$(RUN) -m bench demo

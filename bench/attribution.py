@@ -35,7 +35,7 @@ from pipeline.attribution.fit import fit_months
 from pipeline.setup import LOGIN_ROLES, setup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / ".local" / "bench-attribution"
@@ -61,15 +61,27 @@ MODELS = [
     "int_attribution_credits",
 ]  # fmt: skip
 
+# number, person, moment and channel of each touch; person and moment of each conversion
+DRAWN_TOUCHES = """
+select
+    n, n % {persons} as person,
+    timestamptz '2026-01-01' + make_interval(secs => random() * 180 * 86400) as at,
+    (array[{channels}])[1 + floor(random() * {count})::int] as channel
+from generate_series(1, {touches}) as n
+"""
+DRAWN_CONVERSIONS = """
+select n as person, timestamptz '2026-01-01'
+    + make_interval(secs => random() * 180 * 86400) as at
+from generate_series(1, {conversions}) as n
+"""
 TOUCHES = """
 select
     md5(n::text) as touchpoint_id,
-    'ym_client_id:' || 1600000000000000000 + n % {persons} as person_id,
-    timestamptz '2026-01-01' + make_interval(secs => random() * 180 * 86400)
-        as touched_at,
+    'ym_client_id:' || 1600000000000000000 + person as person_id,
+    at as touched_at,
     null::date as touch_date, 'visit' as touch_kind, null::text as contact_kind,
     0::bigint as contacts_count,
-    (array[{channels}])[1 + floor(random() * {count})::int] as channel,
+    channel,
     'Реклама' as channel_group, false as is_paid, false as is_direct,
     null::text as source, 'cpc' as medium, 'yandex_direct' as platform,
     'main' as account_id, (700000000 + n % 40)::text as campaign_id,
@@ -78,8 +90,8 @@ select
     (45000000000 + n % 3000)::text as keyword_id, 'пластиковые окна цена' as keyword,
     (45000000000 + n % 3000)::text as keyword_key, 'search' as placement,
     'vendor id' as match_step, n::text as visit_id, null::text as call_id,
-    null::text as lead_id, (1600000000000000000 + n % {persons})::text as client_id
-from generate_series(1, {touches}) as n
+    null::text as lead_id, (1600000000000000000 + person)::text as client_id
+from ({drawn}) as drawn
 """
 
 
@@ -135,7 +147,7 @@ def warehouse(touches: int, console: Console) -> None:
             rows.append(("one person in 100: written and compared", *written))
             one = line.build(build, MODELS)
             rows.append(("one person in 100: credits", *one))
-            sure = line.intervals(cluster)
+            sure = line.intervals()
             rows.append(("intervals, 200 replicates", *sure[:3]))
         table = Table(title=f"{touches:,} touches, {conversions:,} conversions")
         for head in ("", "server CPU s", "wall s", "rows"):
@@ -171,11 +183,24 @@ class Line:
 
     def make(self, touches: int) -> int:
         """Touches of people with five each, half of whom convert; -> conversions."""
-        execute = self.admin.execute
-        persons = touches // 5
         conversions = touches // 10
-        listed = ", ".join(f"'{name}'" for name in CHANNELS)
-        execute("select setseed(0.1)")
+        self.admin.execute("select setseed(0.1)")
+        self.lay(
+            DRAWN_TOUCHES.format(
+                touches=touches,
+                persons=touches // 5,
+                channels=", ".join(f"'{name}'" for name in CHANNELS),
+                count=len(CHANNELS),
+            ),
+            DRAWN_CONVERSIONS.format(conversions=conversions),
+        )
+        self._fit()
+        self.admin.execute("vacuum analyze")
+        return conversions
+
+    def lay(self, touches: str, conversions: str) -> None:
+        """All that stands upstream, of what two queries draw (see DRAWN_TOUCHES)."""
+        execute = self.admin.execute
         execute(
             "create table touchpoints.made as select touchpoint_id, person_id, "
             "touched_at, touched_at::date as touch_date, touch_kind, channel, "
@@ -185,11 +210,7 @@ class Line:
             "split_part(channel, '_', 1) as source, medium, platform, account_id, "
             "campaign_id, campaign_name, ad_group_id, ad_group_name, ad_id, keyword_id, "
             "keyword, keyword_key, placement, match_step, visit_id, call_id, lead_id, "
-            "client_id from ("
-            + TOUCHES.format(
-                touches=touches, persons=persons, channels=listed, count=len(CHANNELS)
-            )
-            + ") as made"
+            "client_id from (" + TOUCHES.format(drawn=touches) + ") as made"
         )
         execute(
             "create view touchpoints.int_touches_resolved as table touchpoints.made"
@@ -202,10 +223,10 @@ class Line:
             f"""
             create table attribution.int_conversions_unioned as
             select
-                'sale|main|' || n as conversion_id, 'sale' as conversion_kind,
+                'sale|main|' || person as conversion_id, 'sale' as conversion_kind,
                 'sale' as credited_as, 'main' as account_id,
-                'ym_client_id:' || 1600000000000000000 + n as person_id,
-                null::text as lead_id, n::text as deal_id,
+                'ym_client_id:' || 1600000000000000000 + person as person_id,
+                null::text as lead_id, person::text as deal_id,
                 null::text as converting_touchpoint_id,
                 at - interval '5 days' as lead_created_at,
                 at - interval '3 days' as deal_created_at,
@@ -215,11 +236,7 @@ class Line:
                 false as is_full_refund,
                 (random() * 100000)::numeric(18, 2) as revenue_amount,
                 (random() * 40000)::numeric(18, 2) as margin_amount
-            from (
-                select n, timestamptz '2026-01-01'
-                    + make_interval(secs => random() * 180 * 86400) as at
-                from generate_series(1, {conversions}) as n
-            ) as made
+            from ({conversions}) as drawn
             """
         )
         execute("create table staging.source_ranks (source text, medium text, "
@@ -233,6 +250,10 @@ class Line:
         execute("insert into ops.runs (run_id) values ('bench')")
         for schema in ("touchpoints", "attribution", "staging", "identity"):
             execute(f"grant all on all tables in schema {schema} to transformer")
+
+    def _fit(self) -> None:
+        """Weights of each month, of steps between any two channels."""
+        execute = self.admin.execute
         steps = execute(
             "select 'sale', date_trunc('month', attributed_date)::date, '(start)', "
             "c, count(*) from attribution.int_conversions_unioned, "
@@ -257,8 +278,6 @@ class Line:
                     "insert into attribution.fitted_weights values (%s, %s, %s, 0)",
                     (version, channel, float(effect)),
                 )
-        execute("vacuum analyze")
-        return conversions
 
     def sort(self) -> tuple[float, float, str]:
         """The floor: the same touches written once in the order of their persons."""
@@ -336,12 +355,16 @@ class Line:
         count = results[-1]["adapter_response"].get("rows_affected", 0)
         return cpu, wall, f"{count:,}"
 
-    def intervals(self, cluster: Cluster) -> tuple[float, float, str, float]:
-        """The step estimate_intervals: CPU of both sides, wall, rows, peak MB."""
+    def lead_here(self) -> None:
+        """Let the line's own steps find this warehouse."""
         os.environ["THROUGHLINE_WAREHOUSE_HOST"] = "127.0.0.1"
-        os.environ["THROUGHLINE_WAREHOUSE_PORT"] = str(cluster.port)
+        os.environ["THROUGHLINE_WAREHOUSE_PORT"] = str(self.cluster.port)
         os.environ["THROUGHLINE_WAREHOUSE_DB"] = "warehouse"
-        os.environ["THROUGHLINE_TRANSFORMER_PASSWORD"] = cluster.password
+        os.environ["THROUGHLINE_TRANSFORMER_PASSWORD"] = self.cluster.password
+
+    def intervals(self) -> tuple[float, float, str, float]:
+        """The step estimate_intervals: CPU of both sides, wall, rows, peak MB."""
+        self.lead_here()
         server, client = self._server_cpu(), time.process_time()
         started = time.perf_counter()
         done = estimate.estimate_intervals("bench")
@@ -519,6 +542,30 @@ def gap_of(chain: markov.Chain, codes: Any, offsets: Any, ends: Any) -> float:
     )
 
 
+def asked(
+    question: str, paths: list[tuple[str, bool]], home: Path, packages: Iterable[str]
+) -> dict[str, Any]:
+    """What attribution_peers.py answers of the paths, in an environment of packages."""
+    python = home / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", *packages], check=True
+        )
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(paths, file)
+        file.flush()
+        done = subprocess.run(
+            [str(python), str(Path(__file__).with_name("attribution_peers.py")),
+             question, file.name],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
 def peers(count: int, with_peers: bool, console: Console) -> None:
     """Our Markov and Shapley beside the packages', on the same paths."""
     paths = made_paths(count)
@@ -534,23 +581,7 @@ def peers(count: int, with_peers: bool, console: Console) -> None:
     )
     found_peers: dict[str, Any] = {}
     if with_peers:
-        python = PEERS / "bin" / "python"
-        if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-            subprocess.run(
-                [str(python), "-m", "pip", "install", "-q", *PEER_PACKAGES], check=True
-            )
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(paths, file)
-            file.flush()
-            done = subprocess.run(
-                [str(python), str(Path(__file__).with_name("attribution_peers.py")),
-                 file.name],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
-        found_peers = json.loads(done.stdout.splitlines()[-1])
+        found_peers = asked("speed", paths, PEERS, PEER_PACKAGES)
         for name, found in found_peers.items():
             gap = max(
                 abs(found["credit"].get(channel, 0.0) - credit)
