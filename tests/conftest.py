@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(ROOT / "tests")
         params = item.callspec.params if hasattr(item, "callspec") else {}
         source = params.get("source") or getattr(params.get("case"), "source", "")
-        group = "e2e" if place.parts[0] == "e2e" else f"{place}[{source}]"
+        group = "e2e" if place.parts[0] == "e2e" else f"{place} {source}"
         item.add_marker(pytest.mark.xdist_group(group))
     order = ["e2e", "warehouse", "quality", "pipeline"]
     ranks = {name: rank for rank, name in enumerate(order)}
