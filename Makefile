@@ -5,7 +5,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV = .venv/bin/uv --quiet pip install --system-certs --compile-bytecode
 TEST_PROCESSES ?= 2
-SHARED_OUT = -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+SHARED_OUT = -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 RUN = PYTHONPATH=plugins:. .venv/bin/python
 # an empty environment has neither: where programs are, and a home for caches
 export PATH := $(if $(PATH),$(PATH),/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)

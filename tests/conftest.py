@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from hypothesis import settings
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
+from connectors.base import registry
 from demo.postgres import Cluster, free_port
 
 if TYPE_CHECKING:
@@ -21,24 +24,35 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# the source that a test's parameters name: test_x[ga4-devices-1]
+SOURCE = re.compile(rf"\[(?:.*-)?({'|'.join(registry.names())})\b")
+
 # how long an example takes says how busy the machine is, not whether the code is right
 settings.register_profile("throughline", deadline=None)
 settings.load_profile("throughline")
 
 
+class Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """What several processes share out: a file, or a source's part of a file.
+
+    The one demo of the end-to-end tests stays in one process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        source = SOURCE.search(test) if file.startswith("tests/connectors/") else None
+        return f"{file} {source[1]}" if source else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    """Share tests out by `Shares`."""
+    return Shares(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What several processes of pytest-xdist share out, the longest first.
-
-    The one demo of the end-to-end tests, a file, or a source's part of a file over all
-    sources stays in one process.
-    """
-    for item in items:
-        place = item.path.relative_to(ROOT / "tests")
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        source = params.get("source") or getattr(params.get("case"), "source", "")
-        group = "e2e" if place.parts[0] == "e2e" else f"{place} {source}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The longest first, so that no process ends long after the others."""
     order = ["e2e", "warehouse", "quality", "pipeline"]
     ranks = {name: rank for rank, name in enumerate(order)}
     items.sort(
