@@ -41,7 +41,7 @@ from simulator.server import start
 from simulator.world import build_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from simulator.world import World
 
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
             address = cluster.dsn("with" if confounding else "without")
             setup(address, dict.fromkeys(LOGIN_ROLES, cluster.password))
             with settings(address, home / f"dbt-{confounding}"):
-                run_line(world, chosen.days)
+                run_line(world, chosen.days, STEPS)
             named = "with" if confounding else "without"
             found = judge(address, world, f"{named} confounding")
             keep(address, found)
@@ -129,8 +129,8 @@ def settings(address: str, scratch: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def run_line(world: World, days: int) -> None:
-    """All of the company's days, from its APIs to the credits."""
+def run_line(world: World, days: int, steps: Iterable[str]) -> None:
+    """The last `days` of a company, from its APIs through these steps of the line."""
     with start(world) as server:
         os.environ.update(connections.connections(server.base_url, DEMO_TOKEN))
         clock = windows.utc_now
@@ -139,7 +139,7 @@ def run_line(world: World, days: int) -> None:
             first = END - timedelta(days=days)
             given = {"date_from": str(first), "date_to": str(END)}
             runs.plan("accuracy", given, None, None, manual=True)
-            for step in STEPS:
+            for step in steps:
                 runs.run_step(step, "accuracy")
         finally:
             windows.utc_now = clock

@@ -13,25 +13,20 @@ the mart `accuracy` shows it from the next build on.
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import shutil
 import tempfile
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench.accuracy import END, settings
+from bench.accuracy import END, run_line, settings
 from connectors.base.settings import dsn
 from demo.postgres import Cluster, free_port
-from pipeline import runs, windows
 from pipeline.setup import LOGIN_ROLES, setup
-from simulator import connections, truth
-from simulator.face import DEMO_TOKEN
-from simulator.server import start
+from simulator import truth
 from simulator.world import build_world
 
 if TYPE_CHECKING:
@@ -68,7 +63,7 @@ def main(arguments: list[str]) -> None:
             address = cluster.dsn(f"hard_{seed}")
             setup(address, dict.fromkeys(LOGIN_ROLES, cluster.password))
             with settings(address, home / f"dbt-{seed}"):
-                run_line(world, chosen.days)
+                run_line(world, chosen.days, STEPS)
                 found[seed] = judge(address, world)
             for metric, value, details in found[seed]:
                 print(f"seed {seed:3} {metric:20} {value:10.4f}   {details}")
@@ -80,22 +75,6 @@ def main(arguments: list[str]) -> None:
         print(f"worst    {metric:20} {value:10.4f}   {details}")
     if chosen.keep:
         keep(dsn("transformer"), rows)
-
-
-def run_line(world: World, days: int) -> None:
-    """All of a company's days, from its APIs to persons."""
-    with start(world) as server:
-        os.environ.update(connections.connections(server.base_url, DEMO_TOKEN))
-        clock = windows.utc_now
-        windows.utc_now = lambda: server.options.now
-        try:
-            first = END - timedelta(days=days)
-            given = {"date_from": str(first), "date_to": str(END)}
-            runs.plan("identity", given, None, None, manual=True)
-            for step in STEPS:
-                runs.run_step(step, "identity")
-        finally:
-            windows.utc_now = clock
 
 
 def worst(found: Mapping[int, list[Row]]) -> list[Row]:
