@@ -58,7 +58,9 @@ ASSIGNED: LiteralString = """
         persons.kind || ':' || persons.identifier as person_id,
         identifiers.kind,
         identifiers.identifier,
-        identifiers.first_seen_at
+        identifiers.first_seen_at,
+        node_persons.node_id,
+        node_persons.person_node
     from identity.node_persons
     inner join identity.int_identifiers as identifiers
         on node_persons.node_id = identifiers.node_id
@@ -132,6 +134,11 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
     assert row is not None
     full = full or row[0] or row[1] > max(1000.0, MOST_CHANGES * row[2])
     counts = build(connection) if full else _increment(connection)
+    connection.execute(
+        "insert into identity.touched_persons (person_node) "
+        "select unnest(%s::bigint[]) on conflict do nothing",
+        (_array(counts.touched),),
+    )
     connection.execute(ASSIGNED)
     connection.execute(
         "truncate identity.changed_nodes, identity.changed_edges, "
@@ -142,9 +149,11 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
         update identity.identify_state
         set
             is_full_needed = false,
+            are_all_touched = are_all_touched or %s,
             first_built_at = coalesce(first_built_at, clock_timestamp()),
             last_built_at = clock_timestamp()
-        """
+        """,
+        (counts.is_full,),
     )
     return counts
 
@@ -507,7 +516,8 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     changed = {node: new for node, new in now.items() if points[node] != new}
     _write(connection, counts, members, lost, changed)
     connection.execute(FREELY)
-    counts.touched = sorted({*now.values(), *dirty})
+    before_persons = {old for old in points.values() if old is not None}
+    counts.touched = sorted({*now.values(), *before_persons, *dirty})
     before = {node: old for node, old in points.items() if old is not None}
     counts.events = _note_events(
         connection,

@@ -97,6 +97,8 @@ create table if not exists identity.identify_state (
     first_built_at timestamptz,
     last_built_at timestamptz
 );
+alter table identity.identify_state
+add column if not exists are_all_touched boolean not null default true;
 insert into identity.identify_state default values on conflict do nothing;
 
 -- (Texts have the database's collation, like the models' columns: an index serves no
@@ -126,6 +128,12 @@ create table if not exists identity.changed_identifiers (
     kind text not null,
     identifier text not null,
     primary key (identifier, kind)
+);
+
+-- Persons, by their node then or now, whose identifiers `identify` may have changed since
+-- int_person_identifiers was written last; identify_state.are_all_touched: anybody's.
+create table if not exists identity.touched_persons (
+    person_node bigint primary key
 );
 
 -- What the seed identity_rules named when identity was judged last.
