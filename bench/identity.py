@@ -28,6 +28,7 @@ import psycopg
 from bench.one_load import backend_cpu, own_cpu, peak_memory
 from demo.postgres import Cluster, free_port
 from pipeline import identify
+from pipeline.arrays import columns, copy_pairs
 from pipeline.components import components
 from pipeline.setup import LOGIN_ROLES, setup
 
@@ -92,7 +93,7 @@ def fill(connection: psycopg.Connection[Any], edges: int) -> tuple[int, int]:
     """dbt's two tables with a simulated graph, and `ints`; -> identifiers, edges."""
     size, left, right = people(edges)
     connection.execute("create unlogged table ints (a bigint, b bigint)")
-    identify.copy_pairs(connection, "ints (a, b)", left, right)
+    copy_pairs(connection, "ints (a, b)", left, right)
     connection.execute("set work_mem = '1GB'; set max_parallel_workers_per_gather = 0")
     connection.execute(
         f"""
@@ -140,9 +141,11 @@ def fill(connection: psycopg.Connection[Any], edges: int) -> tuple[int, int]:
 
 def full_build(connection: psycopg.Connection[Any]) -> dict[str, Figure]:
     """Everything from the tables of texts; keys are built apart."""
-    connection.execute("truncate identity.node_persons")
-    connection.execute("drop index if exists identity.node_persons_key")
-    connection.execute("drop index if exists identity.node_persons_by_person")
+    connection.execute(
+        "truncate identity.node_persons_built, identity.node_persons_moved, "
+        "identity.person_merges"
+    )
+    identify.drop_keys(connection)
     with connection.transaction():
         connection.execute("set local work_mem = '64MB'")
         with measured(connection) as build:
@@ -185,7 +188,7 @@ def increment(
     shift = turn * half
     some = chance.choice(size, 3 * half, replace=False)
     connection.execute("create temp table known (n bigint, place bigint)")
-    identify.copy_pairs(connection, "known (n, place)", some, np.arange(3 * half))
+    copy_pairs(connection, "known (n, place)", some, np.arange(3 * half))
     connection.execute("analyze known")
     connection.execute("set enable_hashjoin = off; set enable_mergejoin = off")
     connection.execute(
@@ -243,6 +246,7 @@ def increment(
     connection.execute("checkpoint")
     with measured(connection) as figure, connection.transaction():
         counts = identify.update(connection)
+        identify.note_large_persons(connection, counts)
     if counts.is_full:
         raise RuntimeError("the increment read everything")
     print(f"  {counts}", file=sys.stderr)
@@ -289,14 +293,12 @@ def on_integers(connection: psycopg.Connection[Any], size: int) -> dict[str, Fig
         "create unlogged table found_by_us (node_id bigint, person_node bigint)"
     )
     with measured(connection) as ours:
-        (pairs,) = identify.columns(connection, "ints", ("int8send(a << 32 | b)",))
+        (pairs,) = columns(connection, "ints", ("int8send(a << 32 | b)",))
         ids = np.arange(size, dtype=np.int64)
         lowest = components(
             size, (pairs >> 32).astype(np.int32), pairs.astype(np.int32)
         )
-        identify.copy_pairs(
-            connection, "found_by_us (node_id, person_node)", ids, lowest
-        )
+        copy_pairs(connection, "found_by_us (node_id, person_node)", ids, lowest)
     with measured(connection) as theirs:
         connection.execute("select union_find(%s)", (size,))
     row = connection.execute(

@@ -9,20 +9,18 @@ person of an identifier is the node of the person's oldest identifier.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import numpy as np
 
+from pipeline.arrays import NULL, answer, array, columns, copy_pairs
 from pipeline.components import KINDS, NEVER, Lookup, bridges, components, oldest
 from pipeline.errors import PipelineError
 from pipeline.log import say, warn
 from pipeline.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     import psycopg
     from numpy.typing import NDArray
 
@@ -30,14 +28,11 @@ if TYPE_CHECKING:
 
 # a person of more identifiers than this is reported with the edges that made it
 LARGE_PERSON = 200
-# with more changes than this share of all nodes, to read everything costs less
+# with more changes than this share of all nodes, or with more rows beside the table of
+# them, to read everything costs less
 MOST_CHANGES = 0.2
 # edges of a large person that are reported
 MOST_REPORTED = 20
-# pages of a table that one question reads: 128 MB of it
-PAGES = 16_384
-# rows of a table that one message brings: so many stay in the processor's cache
-ROWS = 4096
 
 IN_GRAPH: LiteralString = "standing in ('strong', 'joining')"
 # deltas are small: their cost must follow the delta, not the table a plan would scan
@@ -52,7 +47,7 @@ FREELY: LiteralString = """
     set local enable_seqscan = on; set local enable_bitmapscan = on;
     set local enable_memoize = on
 """
-ASSIGNED: LiteralString = """
+VIEWS: LiteralString = """
     create or replace view identity.person_identifiers_assigned as
     select
         persons.kind || ':' || persons.identifier as person_id,
@@ -65,7 +60,77 @@ ASSIGNED: LiteralString = """
     inner join identity.int_identifiers as identifiers
         on node_persons.node_id = identifiers.node_id
     inner join identity.int_identifiers as persons
-        on node_persons.person_node = persons.node_id
+        on node_persons.person_node = persons.node_id;
+
+    create or replace view identity.person_history as
+    select
+        events.event_id,
+        coalesce(persons.kind, gone.kind)
+        || ':' || coalesce(persons.identifier, gone.identifier) as person_id,
+        events.event,
+        coalesce(others.kind, others_gone.kind)
+        || ':' || coalesce(others.identifier, others_gone.identifier)
+            as other_person_id,
+        events.happened_at,
+        events.person_node,
+        events.other_node
+    from identity.person_events as events
+    left join identity.int_identifiers as persons
+        on events.person_node = persons.node_id
+    left join identity.former_nodes as gone
+        on events.person_node = gone.node_id
+    left join identity.int_identifiers as others
+        on events.other_node = others.node_id
+    left join identity.former_nodes as others_gone
+        on events.other_node = others_gone.node_id
+"""
+CHANGED_NODES: LiteralString = f"""
+    select
+        changed.node_id,
+        persons.person_node,
+        (changed.was_first_seen_at is distinct from identifiers.first_seen_at)::int
+            as is_other,
+        (identifiers.node_id is not null)::int as lives
+    from identity.changed_nodes as changed
+    inner join identity.persons_of_nodes(
+        array(select node_id from identity.changed_nodes)
+    ) as persons using (node_id)
+    left join identity.int_identifiers as identifiers
+        on changed.node_id = identifiers.node_id and identifiers.{IN_GRAPH}
+"""
+CHANGED_EDGES: LiteralString = """
+    select
+        changed.left_node,
+        changed.right_node,
+        coalesce(
+            changed.is_joining,
+            exists (
+                select from identity.identity_edges as edges
+                where
+                    edges.left_node = changed.left_node
+                    and edges.right_node = changed.right_node
+                    and edges.is_joining
+            )
+        )::int as is_joining,
+        changed.was_joining::int as was_joining
+    from identity.changed_edges as changed
+    where changed.was_joining or changed.is_joining is not false
+"""
+# whoever is named in an event was a person, and has an event of its own when it ends
+KEEP_TEXTS: LiteralString = """
+    insert into identity.former_nodes (node_id, kind, identifier)
+    select changed.node_id, changed.kind, changed.identifier
+    from identity.changed_nodes as changed
+    where
+        not exists (
+            select from identity.int_identifiers as identifiers
+            where identifiers.node_id = changed.node_id
+        )
+        and exists (
+            select from identity.person_events as events
+            where events.person_node = changed.node_id
+        )
+    on conflict do nothing
 """
 
 
@@ -78,9 +143,11 @@ class Counts:
     edges_read: int = 0
     rows_written: int = 0
     events: dict[str, int] = field(default_factory=dict)
-    # persons (their nodes) that were touched, and those of them above the limit
+    # nodes of persons: those that were touched, as they were and as they are; those of
+    # them that may have grown; after reading everything, those above the limit
+    touched: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    grown: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
     large: list[int] = field(default_factory=list)
-    touched: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         kind = "everything" if self.is_full else "what changed"
@@ -123,10 +190,11 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
         select
             is_full_needed,
             (select count(*) from identity.changed_nodes)
-            + (select count(*) from identity.changed_edges),
+            + (select count(*) from identity.changed_edges)
+            + rows_since_built,
             (
                 select greatest(reltuples, 0) from pg_class
-                where oid = 'identity.node_persons'::regclass
+                where oid = 'identity.node_persons_built'::regclass
             )
         from identity.identify_state
         """
@@ -135,11 +203,11 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
     full = full or row[0] or row[1] > max(1000.0, MOST_CHANGES * row[2])
     counts = build(connection) if full else _increment(connection)
     connection.execute(
-        "insert into identity.touched_persons (person_node) "
-        "select unnest(%s::bigint[]) on conflict do nothing",
-        (_array(counts.touched),),
+        "insert into identity.touched_persons (person_node) select unnest(%s::bigint[])",
+        (array(counts.touched),),
     )
-    connection.execute(ASSIGNED)
+    connection.execute(VIEWS)
+    connection.execute(KEEP_TEXTS)
     connection.execute(
         "truncate identity.changed_nodes, identity.changed_edges, "
         "identity.changed_identifiers"
@@ -149,11 +217,13 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
         update identity.identify_state
         set
             is_full_needed = false,
-            are_all_touched = are_all_touched or %s,
+            are_all_touched = are_all_touched or %(full)s,
+            rows_since_built
+            = case when %(full)s then 0 else rows_since_built + %(rows)s end,
             first_built_at = coalesce(first_built_at, clock_timestamp()),
             last_built_at = clock_timestamp()
         """,
-        (counts.is_full,),
+        {"full": counts.is_full, "rows": counts.rows_written},
     )
     return counts
 
@@ -175,19 +245,44 @@ def build(connection: psycopg.Connection[Any], *, index: bool = True) -> Counts:
     persons = ids[chosen]
     counts.large = ids[np.flatnonzero(np.bincount(chosen) > LARGE_PERSON)].tolist()
     del chosen
-    old_ids, old_persons = columns(
-        connection,
-        "identity.node_persons",
-        ("int8send(node_id)", "int8send(person_node)"),
-    )
+    old_ids, old_persons, is_one_table = _pairs(connection)
     counts.rows_written = _replace(
-        connection, ids, persons, old_ids, old_persons, index=index
-    )
+        connection, ids, persons, old_ids, old_persons, index=index,
+        rewrite=not is_one_table,
+    )  # fmt: skip
     if len(old_ids):
         counts.events = _note_events(
-            connection, _fates(ids, persons, old_ids, old_persons), {}
+            connection, _fates(ids, persons, old_ids, old_persons)
         )
     return counts
+
+
+def _pairs(connection: psycopg.Connection[Any]) -> tuple[Int64s, Int64s, bool]:
+    """Nodes and persons as they are, and whether one table holds them all."""
+    ids, persons = columns(
+        connection,
+        "identity.node_persons_built",
+        ("int8send(node_id)", "int8send(person_node)"),
+    )
+    moved, moved_to = answer(
+        connection,
+        "select node_id, person_node from identity.node_persons_moved",
+        "node_id, person_node",
+    )
+    merged, into = answer(
+        connection,
+        "select person_node, into_node from identity.person_merges order by 1",
+        "person_node, into_node",
+    )
+    if len(moved):
+        stays, lives = ~np.isin(ids, moved), moved_to != NULL
+        ids = np.concatenate([ids[stays], moved[lives]])
+        persons = np.concatenate([persons[stays], moved_to[lives]])
+    if len(merged):
+        place = np.searchsorted(merged, persons)
+        is_merged = np.take(merged, place, mode="clip") == persons
+        persons[is_merged] = into[place[is_merged]]
+    return ids, persons, not (len(moved) or len(merged))
 
 
 def _graph(
@@ -263,45 +358,6 @@ def _unknown(connection: psycopg.Connection[Any]) -> str:
     )
 
 
-def columns(
-    connection: psycopg.Connection[Any],
-    table: LiteralString,
-    expressions: tuple[str, ...],
-    condition: str = "true",
-) -> tuple[Int64s, ...]:
-    """8-byte columns of a table in its physical order, as arrays.
-
-    The server packs a few thousand pages into one value each: to take millions of rows
-    one by one costs the client more than the whole rest.
-    """
-    parts: list[list[np.ndarray[Any, Any]]] = [[] for _ in expressions]
-    packed = ", ".join(f"string_agg({each}, ''::bytea)" for each in expressions)
-    for pages in _page_ranges(connection, table):
-        row = connection.execute(
-            f"select {packed} from {table} where ({condition}) and {pages}",
-            binary=True,
-        ).fetchone()
-        assert row is not None
-        for part, value in zip(parts, row, strict=True):
-            part.append(np.frombuffer(value or b"", dtype=">i8"))
-    found = []
-    while parts:
-        found.append(np.concatenate(parts.pop(0), dtype=np.int64))
-    return tuple(found)
-
-
-def _page_ranges(
-    connection: psycopg.Connection[Any], table: LiteralString
-) -> Iterator[str]:
-    row = connection.execute(
-        "select pg_relation_size(%s::regclass) / current_setting('block_size')::int",
-        (table,),
-    ).fetchone()
-    assert row is not None
-    for page in range(0, max(int(row[0]), 1), PAGES):
-        yield f"ctid >= '({page},0)' and ctid < '({page + PAGES},0)'"
-
-
 def _ranks(connection: psycopg.Connection[Any]) -> np.ndarray[Any, np.dtype[np.int16]]:
     """By a kind's code, its place among the kinds in the order of their names."""
     kinds: list[tuple[str, int]] = connection.execute(
@@ -335,12 +391,16 @@ def _replace(
     old_persons: Int64s,
     *,
     index: bool,
+    rewrite: bool,
 ) -> int:
-    """Write the pairs; returns how many differ from those that were there."""
+    """Write the pairs; returns how many differ from those that were there.
+
+    Without a difference nothing is written, unless `rewrite` wants one table of three.
+    """
     rows = len(ids)
     if len(old_ids):
         now, before = _in_order(ids, persons), _in_order(old_ids, old_persons)
-        if np.array_equal(now, before):
+        if np.array_equal(now, before) and not rewrite:
             return 0
         common = np.intersect1d(
             now.view([("n", "i8"), ("p", "i8")]).ravel(),
@@ -349,13 +409,15 @@ def _replace(
         )
         rows = max(len(now), len(before)) - len(common)
         del now, before
-    connection.execute("drop index if exists identity.node_persons_key")
-    connection.execute("drop index if exists identity.node_persons_by_person")
-    connection.execute("truncate identity.node_persons")
+    drop_keys(connection)
+    connection.execute(
+        "truncate identity.node_persons_built, identity.node_persons_moved, "
+        "identity.person_merges"
+    )
     # nobody sees the table before this transaction ends: its rows need no second look
     copy_pairs(
         connection,
-        "identity.node_persons (node_id, person_node)",
+        "identity.node_persons_built (node_id, person_node)",
         ids,
         persons,
         ", freeze",
@@ -365,52 +427,33 @@ def _replace(
     return rows
 
 
+def drop_keys(connection: psycopg.Connection[Any]) -> None:
+    """To write the rows first and the keys after costs half."""
+    connection.execute(
+        "drop index if exists identity.node_persons_built_key, "
+        "identity.node_persons_built_by_person"
+    )
+
+
 def index_persons(connection: psycopg.Connection[Any]) -> None:
-    """The keys of identity.node_persons, and what the planner has to know of it."""
+    """The keys of identity.node_persons_built, and what the planner has to know of it.
+
+    Each holds the whole row: to look one up reads no second page.
+    """
     connection.execute(
-        "create unique index if not exists node_persons_key "
-        "on identity.node_persons (node_id)"
+        "create unique index if not exists node_persons_built_key "
+        "on identity.node_persons_built (node_id) include (person_node)"
     )
     connection.execute(
-        "create index if not exists node_persons_by_person "
-        "on identity.node_persons (person_node)"
+        "create index if not exists node_persons_built_by_person "
+        "on identity.node_persons_built (person_node) include (node_id)"
     )
-    connection.execute("analyze identity.node_persons")
+    connection.execute("analyze identity.node_persons_built")
 
 
 def _in_order(ids: Int64s, persons: Int64s) -> np.ndarray[Any, Any]:
     order = np.argsort(ids)
     return np.ascontiguousarray(np.stack([ids[order], persons[order]], axis=1))
-
-
-def copy_pairs(
-    connection: psycopg.Connection[Any],
-    table: str,
-    left: NDArray[np.integer],
-    right: NDArray[np.integer],
-    options: LiteralString = "",
-) -> None:
-    """COPY two bigint columns in; `table` names them: `t (a, b)`."""
-    rows = np.empty(
-        min(len(left), ROWS),
-        dtype=[
-            ("fields", ">i2"),
-            ("left_size", ">i4"), ("left", ">i8"),
-            ("right_size", ">i4"), ("right", ">i8"),
-        ],
-    )  # fmt: skip
-    rows["fields"], rows["left_size"], rows["right_size"] = 2, 8, 8
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"copy {table} from stdin (format binary{options})") as copy,
-    ):
-        copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-        for start in range(0, len(left), ROWS):
-            part = rows[: len(left) - start]
-            part["left"] = left[start : start + ROWS]
-            part["right"] = right[start : start + ROWS]
-            copy.write(part.tobytes())
-        copy.write(struct.pack(">h", -1))
 
 
 # -- what changed ----------------------------------------------------------------------
@@ -426,242 +469,193 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     counts = Counts(is_full=False)
     connection.execute("analyze identity.changed_nodes, identity.changed_edges")
     connection.execute(BY_INDEX)
-    nodes = _rows(
-        connection,
-        f"""
-        select
-            changed.node_id,
-            node_persons.person_node,
-            changed.was_first_seen_at is distinct from identifiers.first_seen_at,
-            identifiers.node_id is not null
-        from identity.changed_nodes as changed
-        left join identity.int_identifiers as identifiers
-            on
-                changed.node_id = identifiers.node_id
-                and identifiers.{IN_GRAPH}
-        left join identity.node_persons
-            on changed.node_id = node_persons.node_id
-        """,
+    nodes, persons, is_other, lives = answer(
+        connection, CHANGED_NODES, "node_id, person_node, is_other, lives"
     )
-    born = [node for node, person, _, lives in nodes if lives and person is None]
-    lost = {
-        node: person
-        for node, person, _, lives in nodes
-        if not lives and person is not None
-    }
-    dirty = {
-        person
-        for _, person, is_other, lives in nodes
-        if person is not None and (is_other or not lives)
-    }
-    edges = _rows(
-        connection,
-        """
-        select
-            changed.left_node,
-            changed.right_node,
-            coalesce(
-                changed.is_joining,
-                exists (
-                    select from identity.identity_edges as edges
-                    where
-                        edges.left_node = changed.left_node
-                        and edges.right_node = changed.right_node
-                        and edges.is_joining
-                )
-            ),
-            changed.was_joining
-        from identity.changed_edges as changed
-        where changed.was_joining or changed.is_joining is not false
-        """,
+    had, lives = persons != NULL, lives == 1
+    born, lost = nodes[lives & ~had], nodes[had & ~lives]
+    lost_persons = persons[had & ~lives]
+    left, right, is_joining, was_joining = answer(
+        connection, CHANGED_EDGES, "left_node, right_node, is_joining, was_joining"
     )
-    person_of: dict[int, int] = dict(
-        _rows(
-            connection,
-            "select node_id, person_node from identity.node_persons "
-            "where node_id = any(%s::bigint[])",
-            (_array(sorted({node for edge in edges for node in edge[:2]})),),
+    counts.edges_read = len(left)
+    left_person, right_person = _persons_of(connection, left, right)
+    is_cut = (was_joining == 1) & (is_joining == 0)
+    dirty = np.unique(
+        np.concatenate(
+            [
+                persons[had & ~(lives & (is_other == 0))],
+                left_person[is_cut],
+                right_person[is_cut],
+            ]
         )
     )
-    added: list[tuple[int, int]] = []
-    for left, right, is_joining, was_joining in edges:
-        left_person, right_person = person_of.get(left), person_of.get(right)
-        if is_joining:
-            if left_person is None or left_person != right_person:
-                added.append((left, right))
-        elif was_joining:
-            dirty |= {left_person, right_person} - {None}
-    counts.edges_read = len(edges)
-    members = _members(connection, dirty, lost, born)
-    if any(
-        node not in person_of and node not in members for pair in added for node in pair
-    ):
-        raise PipelineError(_unknown(connection))
-    inside = _edges_inside(connection, members)
-    counts.edges_read += len(inside)
+    dirty = dirty[dirty != NULL]
+    members, row_persons, member_persons = _members(connection, dirty)
+    stays = ~np.isin(members, lost)
+    whole = np.concatenate([members[stays], born])
+    whole_before = np.concatenate([member_persons[stays], np.full(len(born), NULL)])
+    whole_rows = np.concatenate([row_persons[stays], np.full(len(born), NULL)])
+    inside = _edges_inside(connection, whole)
+    counts.edges_read += len(inside[0])
     # what is not read whole stands as one point: its person's oldest node
-    inside += [
-        (
-            left if left in members else person_of[left],
-            right if right in members else person_of[right],
+    is_new = (is_joining == 1) & ((left_person == NULL) | (left_person != right_person))
+    pairs = [
+        np.concatenate([old, np.where(np.isin(node, whole), node, person)])
+        for old, node, person in (
+            (inside[0], left[is_new], left_person[is_new]),
+            (inside[1], right[is_new], right_person[is_new]),
         )
-        for left, right in added
     ]
-    points: dict[int, int | None] = dict(members)
-    for pair in inside:
-        for point in pair:
-            points.setdefault(point, point)
+    if min(pair.min(initial=0) for pair in pairs) == NULL:
+        raise PipelineError(_unknown(connection))
+    standing = np.setdiff1d(np.concatenate(pairs), whole)
+    points = np.concatenate([whole, standing])
+    before = np.concatenate([whole_before, standing])
     counts.nodes_read = len(points)
-    now, names = _persons_of(connection, list(points), inside)
-    changed = {node: new for node, new in now.items() if points[node] != new}
-    _write(connection, counts, members, lost, changed)
+    now = _oldest_of(connection, points, *pairs)
+    whole_now, standing_now = now[: len(whole)], now[len(whole) :]
+    moved, merged = whole_now != whole_rows, standing_now != standing
+    _write(
+        connection,
+        dirty,
+        (
+            np.concatenate([whole[moved], lost]),
+            np.concatenate([whole_now[moved], np.full(len(lost), NULL)]),
+        ),
+        (standing[merged], standing_now[merged]),
+    )
     connection.execute(FREELY)
-    before_persons = {old for old in points.values() if old is not None}
-    counts.touched = sorted({*now.values(), *before_persons, *dirty})
-    before = {node: old for node, old in points.items() if old is not None}
+    counts.rows_written = int(moved.sum() + merged.sum()) + len(lost)
+    had = before != NULL
+    counts.touched = np.unique(np.concatenate([now, before[had], dirty]))
+    counts.grown = np.unique(now[now != before])
     counts.events = _note_events(
         connection,
         _fates(
-            np.fromiter(now.keys(), np.int64, len(now)),
-            np.fromiter(now.values(), np.int64, len(now)),
-            np.array([*before, *lost], dtype=np.int64),
-            np.array([*before.values(), *lost.values()], dtype=np.int64),
+            points,
+            now,
+            np.concatenate([points[had], lost]),
+            np.concatenate([before[had], lost_persons]),
         ),
-        names,
     )
     return counts
 
 
+def _persons_of(
+    connection: psycopg.Connection[Any], *nodes: Int64s
+) -> tuple[Int64s, ...]:
+    """The person of each of these nodes; NULL where it has none."""
+    known, persons = answer(
+        connection,
+        "select * from identity.persons_of_nodes(%s::bigint[])",
+        "node_id, person_node",
+        (array(np.unique(np.concatenate(nodes))),),
+    )
+    order = np.argsort(known)
+    known, persons = known[order], persons[order]
+    return tuple(persons[np.searchsorted(known, each)] for each in nodes)
+
+
 def _members(
-    connection: psycopg.Connection[Any],
-    dirty: set[int],
-    lost: dict[int, int],
-    born: list[int],
-) -> dict[int, int | None]:
-    """The nodes of these persons but the lost, and the new ones: the person each had."""
-    members: dict[int, int | None] = {
-        node: person
-        for node, person in _rows(
-            connection,
-            "select node_id, person_node from identity.node_persons "
-            "where person_node = any(%s::bigint[])",
-            (_array(sorted(dirty)),),
-        )
-        if node not in lost
-    }
-    members.update(dict.fromkeys(born))
-    return members
+    connection: psycopg.Connection[Any], persons: Int64s
+) -> tuple[Int64s, Int64s, Int64s]:
+    """The nodes of these persons, the person that each one's row names, and its own."""
+    nodes, row_persons, own = answer(
+        connection,
+        "select * from identity.nodes_of_persons(%s::bigint[])",
+        "node_id, row_person, person_node",
+        (array(persons),),
+    )
+    return nodes, row_persons, own
 
 
 def _edges_inside(
-    connection: psycopg.Connection[Any], members: dict[int, int | None]
-) -> list[tuple[int, int]]:
-    """The joining edges between these nodes."""
-    connection.execute("create temp table members (node_id bigint, same bigint)")
-    nodes = np.fromiter(members, np.int64, len(members))
-    copy_pairs(connection, "members (node_id, same)", nodes, nodes)
-    connection.execute("create unique index on members (node_id)")
-    connection.execute("analyze members")
-    found = _rows(
+    connection: psycopg.Connection[Any], nodes: Int64s
+) -> tuple[Int64s, Int64s]:
+    """The joining edges between these nodes, some of them more than once."""
+    left, right = answer(
         connection,
         """
-        select distinct edges.left_node, edges.right_node
-        from members
+        select edges.left_node, edges.right_node
+        from unnest(%s::bigint[]) as members (node_id)
         inner join identity.identity_edges as edges
             on members.node_id = edges.left_node and edges.is_joining
-        inner join members as others on edges.right_node = others.node_id
         """,
+        "left_node, right_node",
+        (array(np.sort(nodes)),),
     )
-    connection.execute("drop table members")
-    return found
+    is_inside = np.isin(right, nodes)
+    return left[is_inside], right[is_inside]
 
 
-def _persons_of(
-    connection: psycopg.Connection[Any],
-    points: list[int],
-    pairs: list[tuple[int, int]],
-) -> tuple[dict[int, int], Texts]:
-    """The oldest node of each point's component, and what the points are called."""
-    ids = np.array(sorted(points), dtype=np.int64)
-    first_seen = np.full(len(ids), NEVER, dtype=np.int64)
-    found = _rows(
+def _oldest_of(
+    connection: psycopg.Connection[Any], points: Int64s, left: Int64s, right: Int64s
+) -> Int64s:
+    """The oldest node of each point's component."""
+    order = np.argsort(points)
+    ids = points[order]
+    known, first_seen = answer(
         connection,
         """
-        select
-            node_id, timestamptz_send(coalesce(first_seen_at, 'infinity')), kind,
-            identifier
-        from identity.int_identifiers
-        where node_id = any(%s::bigint[])
+        select identifiers.node_id, identifiers.first_seen_at
+        from unnest(%s::bigint[]) as asked (node_id)
+        inner join identity.int_identifiers as identifiers using (node_id)
         """,
-        (_array(ids.tolist()),),
+        "node_id",
+        (array(ids),),
+        moments="first_seen_at",
     )
-    first_seen[np.searchsorted(ids, np.array([row[0] for row in found], np.int64))] = (
-        np.frombuffer(b"".join(row[1] for row in found), dtype=">i8")
-    )
-    names = {node: (kind, identifier) for node, _, kind, identifier in found}
-    ends = np.searchsorted(ids, np.array(pairs, dtype=np.int64).reshape(-1, 2))
-    lowest = components(len(ids), *ends.T.astype(np.int32))
-    chosen = oldest(lowest, ids, first_seen, _ranks(connection), lambda _: names)
-    return dict(zip(ids.tolist(), ids[chosen].tolist(), strict=True)), names
+    moments = np.full(len(ids), NEVER)
+    moments[np.searchsorted(ids, known)] = first_seen
+    ends = (np.searchsorted(ids, each).astype(np.int32) for each in (left, right))
+    lowest = components(len(ids), *ends)
+    chosen = oldest(lowest, ids, moments, _ranks(connection), _texts_of(connection))
+    found = np.empty_like(points)
+    found[order] = ids[chosen]
+    return found
 
 
 def _write(
     connection: psycopg.Connection[Any],
-    counts: Counts,
-    members: dict[int, int | None],
-    lost: dict[int, int],
-    changed: dict[int, int],
+    dirty: Int64s,
+    moved: tuple[Int64s, Int64s],
+    merged: tuple[Int64s, Int64s],
 ) -> None:
-    """Take out, put in and change the rows of identity.node_persons."""
-    cursor = connection.execute(
-        "delete from identity.node_persons where node_id = any(%s::bigint[])",
-        (_array(lost),),
+    """Write nodes that moved by themselves, and persons that became part of another.
+
+    Persons that were read whole (`dirty`) have nobody merged into them any more: each of
+    their nodes says itself whose it is.
+    """
+    connection.execute(
+        "delete from identity.person_merges where into_node = any(%s::bigint[])",
+        (array(dirty),),
     )
-    counts.rows_written += cursor.rowcount
-    # by person: what is side by side in the index comes one after the other
-    changed = dict(sorted(changed.items(), key=lambda pair: pair[1]))
-    new = {n: person for n, person in changed.items() if n in members}
-    born = [node for node in new if members[node] is None]
-    moved = [node for node in new if members[node] is not None]
-    merged = sorted(person for person in changed if person not in members)
-    copy_pairs(
-        connection,
-        "identity.node_persons (node_id, person_node)",
-        np.array(born, dtype=np.int64),
-        np.array([new[node] for node in born], dtype=np.int64),
+    pairs = tuple(map(array, moved))
+    connection.execute(
+        f"""
+        insert into identity.node_persons_moved (node_id, person_node)
+        select node_id, nullif(person_node, {NULL})
+        from unnest(%s::bigint[], %s::bigint[]) as moved (node_id, person_node)
+        on conflict (node_id) do update set person_node = excluded.person_node
+        """,
+        pairs,
     )
-    counts.rows_written += len(born)
-    # a row of `node_persons` is looked for by each change, whatever the planner believes
-    for nodes, column in ((moved, "node_id"), (merged, "person_node")):
-        counts.rows_written += connection.execute(
-            f"""
-            update identity.node_persons
-            set person_node = changed.new
-            from
-                unnest(%s::bigint[], %s::bigint[]) as changed (old, new)
-                cross join lateral (
-                    select rows.ctid as place from identity.node_persons as rows
-                    where rows.{column} = changed.old
-                    offset 0
-                ) as found
-            where node_persons.ctid = found.place
-            """,
-            (_array(nodes), _array(changed[node] for node in nodes)),
-        ).rowcount
-
-
-def _array(numbers: Iterable[int]) -> str:
-    """As Postgres reads an array: the driver takes ten times as long to write it."""
-    return "{" + ",".join(map(str, numbers)) + "}"
-
-
-def _rows(
-    connection: psycopg.Connection[Any],
-    query: LiteralString,
-    values: tuple[Any, ...] = (),
-) -> list[Any]:
-    """All rows, in Postgres' binary form: numbers need no reading."""
-    return connection.execute(query, values or None, binary=True).fetchall()
+    pairs = tuple(map(array, merged))
+    connection.execute(
+        """
+        update identity.person_merges
+        set into_node = merged.into_node
+        from unnest(%s::bigint[], %s::bigint[]) as merged (person_node, into_node)
+        where person_merges.into_node = merged.person_node
+        """,
+        pairs,
+    )
+    connection.execute(
+        "insert into identity.person_merges (person_node, into_node) "
+        "select * from unnest(%s::bigint[], %s::bigint[])",
+        pairs,
+    )
 
 
 # -- what became of persons ------------------------------------------------------------
@@ -669,8 +663,8 @@ def _rows(
 
 def _fates(
     ids: Int64s, persons: Int64s, old_ids: Int64s, old_persons: Int64s
-) -> list[tuple[int, str, int | None]]:
-    """(person, event, other person) for all that are new, changed or no more.
+) -> list[tuple[str, Int64s, Int64s]]:
+    """(event, persons, the other person of each or NULL) for all that became different.
 
     The arrays hold whole persons: each node's now, and each node's before.
     """
@@ -693,24 +687,17 @@ def _fates(
         pairs[:, 1], return_inverse=True, return_counts=True
     )
     is_split = stays | (targets[inverse] > 1)
-    is_merge = was_there | (sources[other_inverse] > 1)
-    events: list[tuple[int, str, int | None]] = [
-        (old, "split" if split else "merged" if merge else "renamed", new)
-        for (old, new), split, merge in zip(
-            pairs.tolist(), is_split.tolist(), is_merge.tolist(), strict=True
-        )
+    is_merge = ~is_split & (was_there | (sources[other_inverse] > 1))
+    is_renamed = ~is_split & ~is_merge
+    born = np.setdiff1d(live, np.concatenate([lived, now, pairs[:, 1]]))
+    gone = np.setdiff1d(lived, np.concatenate([live, before, pairs[:, 0]]))
+    return [
+        ("split", *pairs[is_split].T),
+        ("merged", *pairs[is_merge].T),
+        ("renamed", *pairs[is_renamed].T),
+        ("born", born, np.full(len(born), NULL)),
+        ("gone", gone, np.full(len(gone), NULL)),
     ]
-    held = np.union1d(now, pairs[:, 1])
-    events += [
-        (each, "born", None)
-        for each in np.setdiff1d(np.setdiff1d(live, lived), held).tolist()
-    ]
-    kept = np.union1d(before, pairs[:, 0])
-    events += [
-        (each, "gone", None)
-        for each in np.setdiff1d(np.setdiff1d(lived, live), kept).tolist()
-    ]
-    return events
 
 
 def _distinct(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -723,47 +710,21 @@ def _distinct(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _note_events(
-    connection: psycopg.Connection[Any],
-    events: list[tuple[int, str, int | None]],
-    names: Texts,
+    connection: psycopg.Connection[Any], events: list[tuple[str, Int64s, Int64s]]
 ) -> dict[str, int]:
-    """Write what became of persons; returns how many rows of each event.
-
-    `names` are those that are known already.
-    """
-    counts: dict[str, int] = {}
-    for _, event, _ in events:
-        counts[event] = counts.get(event, 0) + 1
-    if not events:
-        return counts
-    persons = {one for one, _, _ in events}
-    persons.update(other for _, _, other in events if other is not None)
-    texts = {node: ":".join(names[node]) for node in persons & names.keys()}
-    texts.update(
-        _rows(
-            connection,
-            """
-            select nodes.node_id, coalesce(
-                identifiers.kind || ':' || identifiers.identifier,
-                changed.kind || ':' || changed.identifier
-            )
-            from unnest(%s::bigint[]) as nodes (node_id)
-            left join identity.int_identifiers as identifiers using (node_id)
-            left join identity.changed_nodes as changed using (node_id)
+    """Write what became of persons; returns how many rows of each event."""
+    for event, persons, others in events:
+        connection.execute(
+            f"""
+            insert into identity.person_events (person_node, event, other_node)
+            select person_node, %s, nullif(other_node, {NULL})
+            from unnest(%s::bigint[], %s::bigint[])
+            with ordinality as fates (person_node, other_node, place)
+            order by place
             """,
-            (_array(sorted(persons - texts.keys())),),
+            (event, array(persons), array(others)),
         )
-    )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "copy identity.person_events (person_id, event, other_person_id) from stdin"
-        ) as copy,
-    ):
-        for person, event, other in events:
-            if texts[person] is not None:
-                copy.write_row((texts[person], event, texts[other] if other else None))
-    return counts
+    return {event: len(persons) for event, persons, _ in events if len(persons)}
 
 
 # -- persons that grew too large -------------------------------------------------------
@@ -781,30 +742,23 @@ def note_large_persons(
         connection.execute("truncate identity.large_persons")
         large = counts.large
     else:
-        connection.execute(
-            """
-            delete from identity.large_persons
-            using unnest(%s::bigint[]) as touched (node_id)
-            where large_persons.person_node = touched.node_id
-            """,
-            (_array(counts.touched),),
-        )
-        large = [
-            person
-            for (person,) in connection.execute(
-                """
-                select person_node from identity.node_persons
-                where person_node = any(%s::bigint[])
-                group by person_node having count(*) > %s
-                """,
-                (_array(counts.touched), LARGE_PERSON),
-            )
-        ]
+        connection.execute(BY_INDEX)
+        gone = connection.execute(
+            "delete from identity.large_persons where person_node = any(%s::bigint[]) "
+            "returning person_node",
+            (array(counts.touched),),
+        ).fetchall()
+        large_before = np.array(gone, dtype=np.int64).ravel()
+        _, _, persons = _members(connection, np.union1d(counts.grown, large_before))
+        each, sizes = np.unique(persons, return_counts=True)
+        large = each[sizes > LARGE_PERSON].tolist()
+        connection.execute(FREELY)
     found = []
     for person in large:
-        members = _members(connection, {person}, {}, [])
-        pairs = _edges_inside(connection, members)
-        weak = bridges(list(members), pairs)[:MOST_REPORTED]
+        members, _, _ = _members(connection, np.array([person]))
+        left, right = _edges_inside(connection, members)
+        pairs = zip(left.tolist(), right.tolist(), strict=True)
+        weak = bridges(members.tolist(), pairs)[:MOST_REPORTED]
         connection.execute(
             """
             insert into identity.large_persons (

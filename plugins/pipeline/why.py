@@ -143,12 +143,13 @@ def _person(connection: psycopg.Connection[Any], node: Node) -> tuple[int, str] 
     """The person's node and person_id of an identifier that is in the graph."""
     row = connection.execute(
         """
-        select node_persons.person_node, persons.kind || ':' || persons.identifier
-        from identity.int_identifiers as identifiers
-        inner join identity.node_persons using (node_id)
+        select persons.node_id, persons.kind || ':' || persons.identifier
+        from identity.persons_of_nodes(array(
+            select node_id from identity.int_identifiers
+            where kind = %s and identifier = %s
+        )) as found
         inner join identity.int_identifiers as persons
-            on node_persons.person_node = persons.node_id
-        where identifiers.kind = %s and identifiers.identifier = %s
+            on found.person_node = persons.node_id
         """,
         node,
     ).fetchone()
@@ -177,10 +178,19 @@ def _fate(
     while now is not None:
         rows = connection.execute(
             """
-            select event, other_person_id, happened_at from identity.person_events
-            where person_id = %s and event <> 'born' order by event_id
+            select event, other_person_id, happened_at from identity.person_history
+            where
+                event <> 'born'
+                and person_node in (
+                    select node_id from identity.int_identifiers
+                    where kind = %(kind)s and identifier = %(identifier)s
+                    union all
+                    select node_id from identity.former_nodes
+                    where kind = %(kind)s and identifier = %(identifier)s
+                )
+            order by event_id
             """,
-            (now,),
+            dict(zip(("kind", "identifier"), _node(now), strict=True)),
         ).fetchall()
         if not rows:
             break
@@ -207,10 +217,9 @@ def _steps(connection: psycopg.Connection[Any], person_node: int) -> list[Step]:
             edges.evidence, edges.source,
             concat_ws('/', edges.contract, edges.account_id, edges.record_key),
             edges.first_seen_at, edges.times_seen, edges.confidence
-        from identity.node_persons
+        from identity.nodes_of_persons(array[%s]::bigint[]) as members
         inner join identity.identity_edges as edges
-            on node_persons.node_id = edges.left_node
-        where node_persons.person_node = %s and edges.is_joining
+            on members.node_id = edges.left_node and edges.is_joining
         """,
         (person_node,),
     )

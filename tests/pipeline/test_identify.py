@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pipeline import identify as step
 from pipeline.components import NEVER, Lookup, bridges, components, oldest
 from pipeline.errors import PipelineError
+from pipeline.setup import setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +42,9 @@ create index on identity.identity_edges (right_kind, right_id);
 create index on identity.identity_edges (left_node);
 call identity.note_changes('identity.int_identifiers', 'nodes');
 call identity.note_changes('identity.identity_edges', 'edges');
-truncate identity.node_persons, identity.person_events, identity.large_persons,
-identity.changed_nodes, identity.changed_edges;
+truncate identity.node_persons_built, identity.node_persons_moved,
+identity.person_merges, identity.person_events, identity.former_nodes,
+identity.large_persons, identity.changed_nodes, identity.changed_edges;
 """
 
 
@@ -141,7 +143,7 @@ class Graph:
     def events(self) -> list[tuple[str, str, str | None]]:
         """What became of persons, oldest first."""
         return self.connection.execute(
-            "select person_id, event, other_person_id from identity.person_events "
+            "select person_id, event, other_person_id from identity.person_history "
             "order by event_id"
         ).fetchall()
 
@@ -322,6 +324,12 @@ class Machine(RuleBasedStateMachine):
         self.settled = True
         assert self.graph.run().rows_written == 0
 
+    @rule()
+    def read_everything(self) -> None:
+        """What changed since then is one table with the rest again."""
+        assert self.graph.run(full=True).is_full
+        self.settled = True
+
     @invariant()
     def as_reading_everything(self) -> None:
         if not getattr(self, "settled", False):
@@ -331,7 +339,10 @@ class Machine(RuleBasedStateMachine):
         incremental = self.graph.pairs()
         with self.connection.transaction(force_rollback=True):
             assert self.graph.run(full=True).rows_written == 0
-            self.connection.execute("truncate identity.node_persons")
+            self.connection.execute(
+                "truncate identity.node_persons_built, identity.node_persons_moved, "
+                "identity.person_merges"
+            )
             self.graph.run(full=True)
             assert self.graph.pairs() == incremental
         self.follow(set(found.values()))
@@ -418,6 +429,112 @@ def test_a_chain_of_ten_thousand_that_came_in_two_days_is_one_person(
     assert len(set(graph.assigned().values())) == 2
     assert graph.assigned() == graph.expected()
     assert graph.events()[-1][1] == "split"
+
+
+def test_tables_of_an_older_shape_keep_persons_and_their_history(
+    graph: Graph, warehouse: str
+) -> None:
+    for name in "ab":
+        graph.node("phone", name)
+    graph.run(full=True)
+    graph.edge(("phone", "a"), ("phone", "b"))
+    graph.run()
+    graph.connection.execute(
+        """
+        drop view identity.person_identifiers_assigned, identity.person_history,
+        identity.node_persons;
+        alter table identity.node_persons_built rename to node_persons;
+        alter index identity.node_persons_built_key rename to node_persons_key;
+        alter index identity.node_persons_built_by_person rename
+        to node_persons_by_person;
+        truncate identity.node_persons, identity.person_merges,
+        identity.node_persons_moved;
+        insert into identity.node_persons
+        select node_id, min(node_id) over () from identity.int_identifiers;
+
+        drop table identity.person_events;
+        create table identity.person_events (
+            event_id bigint generated always as identity primary key,
+            person_id text not null, event text not null, other_person_id text,
+            happened_at timestamptz not null default clock_timestamp()
+        );
+        create index person_events_by_person on identity.person_events (person_id);
+        insert into identity.person_events (person_id, event, other_person_id)
+        values ('phone:gone', 'merged', 'phone:b'), ('phone:b', 'merged', 'phone:a')
+        """
+    )
+    for _ in range(2):
+        setup(warehouse, {})
+    assert not graph.run().is_full
+    assert set(graph.assigned().values()) == {"phone:a"}
+    assert graph.events() == [
+        ("phone:gone", "merged", "phone:b"),
+        ("phone:b", "merged", "phone:a"),
+    ]
+    # what becomes of them is written on
+    graph.cut(("phone", "a"), ("phone", "b"))
+    graph.run()
+    assert graph.assigned() == graph.expected()
+    assert graph.events()[2:] == [("phone:a", "split", "phone:b")]
+
+
+def test_a_person_whose_identifier_is_gone_keeps_its_name_in_history(
+    graph: Graph,
+) -> None:
+    for day, name in enumerate("ab"):
+        graph.node("phone", name, day)
+    graph.run(full=True)
+    graph.edge(("phone", "a"), ("phone", "b"))
+    graph.run()
+    graph.forget(("phone", "b"))
+    graph.run()
+    graph.forget(("phone", "a"))
+    graph.run()
+    assert graph.events() == [
+        ("phone:b", "merged", "phone:a"),
+        ("phone:a", "gone", None),
+    ]
+    # of those that never were persons of their own nothing is kept
+    kept = graph.connection.execute(
+        "select identifier from identity.former_nodes order by 1"
+    ).fetchall()
+    assert kept == [("a",), ("b",)]
+
+
+def test_persons_are_one_table_again_when_much_stands_beside_it(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "MOST_CHANGES", 0.5)
+    graph.connection.execute(
+        """
+        insert into identity.int_identifiers
+        select n * 64 + 6, 'phone', 'p' || n, '2026-01-01'::timestamptz, 'joining'
+        from generate_series(1, 4000) as n
+        """
+    )
+    graph.run(full=True)
+
+    def beside() -> int:
+        (rows,) = graph.connection.execute(
+            "select (select count(*) from identity.node_persons_moved) "
+            "+ (select count(*) from identity.person_merges)"
+        ).fetchone() or (0,)
+        return int(rows)
+
+    found = []
+    for turn in range(4):
+        graph.connection.execute(
+            f"""
+            insert into identity.identity_edges
+            select 'phone', 'p' || n, 'phone', 'p' || n + 1, 'call', true,
+            n * 64 + 6, (n + 1) * 64 + 6
+            from generate_series(1, 3999) as n where n % 5 = {turn}
+            """
+        )
+        counts = graph.run()
+        assert graph.assigned() == graph.expected()
+        found.append((counts.is_full, beside() > 0))
+    assert found == [(False, True), (False, True), (True, False), (False, True)]
 
 
 def test_a_star_of_fifty_thousand_is_one_person_until_its_middle_is_quarantined(

@@ -80,13 +80,114 @@ on conflict do nothing;
 
 -- The person of each node: the node of the person's oldest identifier. The text of both
 -- is in identity.int_identifiers; person_identifiers_assigned joins them.
-create table if not exists identity.node_persons (
+--
+-- A table of all nodes that a run changed in place would cost by its size: the rows of a
+-- merged person lie anywhere. So it stands as everything was read last, and two small
+-- ones say what became different since; the view node_persons puts the three together.
+-- When they grow too large `identify` reads everything again, and they are empty.
+do $$
+begin
+    if exists (
+        select from pg_class
+        where oid = to_regclass('identity.node_persons') and relkind = 'r'
+    ) then
+        alter table identity.node_persons rename to node_persons_built;
+        drop index identity.node_persons_key, identity.node_persons_by_person;
+    end if;
+end
+$$;
+create table if not exists identity.node_persons_built (
     node_id bigint not null,
     person_node bigint not null
 );
-create unique index if not exists node_persons_key on identity.node_persons (node_id);
-create index if not exists node_persons_by_person
-on identity.node_persons (person_node);
+create unique index if not exists node_persons_built_key
+on identity.node_persons_built (node_id) include (person_node);
+create index if not exists node_persons_built_by_person
+on identity.node_persons_built (person_node) include (node_id);
+
+-- Nodes that are new, or moved by themselves (NULL: to nobody).
+create table if not exists identity.node_persons_moved (
+    node_id bigint primary key,
+    person_node bigint
+);
+create index if not exists node_persons_moved_by_person
+on identity.node_persons_moved (person_node);
+
+-- Persons that became part of another as a whole; nobody's rows above were touched. No
+-- person of today has a row, and none leads to a person that has one.
+create table if not exists identity.person_merges (
+    person_node bigint primary key,
+    into_node bigint not null
+);
+create index if not exists person_merges_by_other
+on identity.person_merges (into_node);
+
+create or replace view identity.node_persons as
+select
+    built.node_id,
+    coalesce(person_merges.into_node, built.person_node) as person_node
+from identity.node_persons_built as built
+left join identity.person_merges on built.person_node = person_merges.person_node
+where not exists (
+    select from identity.node_persons_moved as moved
+    where moved.node_id = built.node_id
+)
+union all
+select
+    moved.node_id,
+    coalesce(person_merges.into_node, moved.person_node) as person_node
+from identity.node_persons_moved as moved
+left join identity.person_merges on moved.person_node = person_merges.person_node
+where moved.person_node is not null;
+
+-- The nodes of persons, by indexes whatever their number. `row_person` is what the node's
+-- row says, before merges.
+create or replace function identity.nodes_of_persons(persons bigint [])
+returns table (node_id bigint, row_person bigint, person_node bigint)
+language sql stable
+as $$
+    with asked as (
+        select person_node as row_person, person_node
+        from unnest(persons) as person_node
+        union all
+        select person_node, into_node
+        from identity.person_merges
+        where into_node = any(persons)
+    )
+
+    select built.node_id, asked.row_person, asked.person_node
+    from asked
+    inner join identity.node_persons_built as built
+        on asked.row_person = built.person_node
+    where not exists (
+        select from identity.node_persons_moved as moved
+        where moved.node_id = built.node_id
+    )
+    union all
+    select moved.node_id, asked.row_person, asked.person_node
+    from asked
+    inner join identity.node_persons_moved as moved
+        on asked.row_person = moved.person_node
+$$;
+
+-- The persons of nodes, by indexes whatever their number; NULL where a node has none.
+create or replace function identity.persons_of_nodes(nodes bigint [])
+returns table (node_id bigint, person_node bigint)
+language sql stable
+as $$
+    select
+        asked.node_id,
+        coalesce(person_merges.into_node, found.row_person) as person_node
+    from unnest(nodes) as asked (node_id)
+    left join identity.node_persons_moved as moved on asked.node_id = moved.node_id
+    left join identity.node_persons_built as built on asked.node_id = built.node_id
+    cross join lateral (
+        select case
+            when moved.node_id is null then built.person_node else moved.person_node
+        end as row_person
+    ) as found
+    left join identity.person_merges on found.row_person = person_merges.person_node
+$$;
 
 -- One row: whether what changed is known, or everything has to be read.
 create table if not exists identity.identify_state (
@@ -98,7 +199,9 @@ create table if not exists identity.identify_state (
     last_built_at timestamptz
 );
 alter table identity.identify_state
-add column if not exists are_all_touched boolean not null default true;
+add column if not exists are_all_touched boolean not null default true,
+-- rows written to node_persons_moved and person_merges since everything was read
+add column if not exists rows_since_built bigint not null default 0;
 insert into identity.identify_state default values on conflict do nothing;
 
 -- (Texts have the database's collation, like the models' columns: an index serves no
@@ -131,9 +234,10 @@ create table if not exists identity.changed_identifiers (
 );
 
 -- Persons, by their node then or now, whose identifiers `identify` may have changed since
--- int_person_identifiers was written last; identify_state.are_all_touched: anybody's.
+-- int_person_identifiers was written last, some of them more than once;
+-- identify_state.are_all_touched: anybody's.
 create table if not exists identity.touched_persons (
-    person_node bigint primary key
+    person_node bigint not null
 );
 
 -- What the seed identity_rules named when identity was judged last.
@@ -144,18 +248,84 @@ create table if not exists identity.rules_applied (
 );
 
 -- What became of persons: born, merged, renamed, split, gone. Persons of the first build
--- have no row of birth.
+-- have no row of birth. The view person_history gives their texts.
+create table if not exists identity.former_nodes (
+    node_id bigint primary key,
+    kind text not null,
+    identifier text not null
+);
+comment on table identity.former_nodes is
+'Persons that ever were whose identifier no record shows any more.';
+create index if not exists former_nodes_by_identifier
+on identity.former_nodes (identifier, kind);
+
+-- texts instead of numbers: an older shape
+do $$
+begin
+    if exists (
+        select from pg_attribute
+        where
+            attrelid = to_regclass('identity.person_events')
+            and attname = 'person_id'
+    ) then
+        alter table identity.person_events rename to person_events_before;
+        alter index identity.person_events_pkey rename to person_events_before_pkey;
+        drop index identity.person_events_by_person;
+    end if;
+end
+$$;
 create table if not exists identity.person_events (
     event_id bigint generated always as identity primary key,
-    person_id text not null,
+    person_node bigint not null,
     event text not null
     check (event in ('born', 'merged', 'renamed', 'split', 'gone')),
-    other_person_id text,
+    other_node bigint,
     happened_at timestamptz not null default clock_timestamp(),
-    check ((other_person_id is null) = (event in ('born', 'gone')))
+    check ((other_node is null) = (event in ('born', 'gone')))
 );
 create index if not exists person_events_by_person
-on identity.person_events (person_id);
+on identity.person_events (person_node);
+do $$
+begin
+    if to_regclass('identity.person_events_before') is null then
+        return;
+    end if;
+    create temp table texts on commit drop as
+    select distinct
+        person_id,
+        split_part(person_id, ':', 1) as kind,
+        substr(person_id, strpos(person_id, ':') + 1) as identifier,
+        null::bigint as node_id,
+        false as is_former
+    from (
+        select person_id from identity.person_events_before
+        union
+        select other_person_id from identity.person_events_before
+    ) as named
+    where person_id is not null;
+    if to_regclass('identity.int_identifiers') is not null then
+        update texts set node_id = known.node_id
+        from identity.int_identifiers as known
+        where texts.kind = known.kind and texts.identifier = known.identifier;
+    end if;
+    update texts
+    set
+        node_id = nextval('identity.node_serials') * 64 + node_kinds.code,
+        is_former = true
+    from identity.node_kinds
+    where texts.node_id is null and texts.kind = node_kinds.kind;
+    insert into identity.former_nodes (node_id, kind, identifier)
+    select node_id, kind, identifier from texts
+    where is_former;
+    insert into identity.person_events (person_node, event, other_node, happened_at)
+    select persons.node_id, events.event, others.node_id, events.happened_at
+    from identity.person_events_before as events
+    inner join texts as persons on events.person_id = persons.person_id
+    left join texts as others on events.other_person_id = others.person_id
+    order by events.event_id;
+    drop table identity.person_events_before;
+end
+$$;
 
 -- Components that outgrew the limit, with the edges that made them so.
 create table if not exists identity.large_persons (
