@@ -43,46 +43,117 @@ def why(person: str, start: str | None = None, end: str | None = None) -> str:
     """What joins the identifiers of a person, or the two named, in lines of text.
 
     `person` may be a person_id or any identifier of theirs, where a chain begins that
-    has no `start`; or a former person_id: then what became of it comes first. Raises PipelineError when nobody has
-    such an identifier, or when the two belong to different persons.
+    has no `start`; or a former person_id: then what became of it comes first. Of an
+    identifier that joins nobody, and of two that belong to two persons, it tells what
+    speaks of them and why that joins them not. Raises PipelineError when no record ever
+    showed such an identifier.
     """
     with connect("transformer") as connection:
         connection.execute("set transaction read only")
         told: list[str] = []
-        found = _person(connection, _node(person))
-        begin = person
-        if found is None:
-            told, now = _fate(connection, person)
+        begin = start or person
+        one = _look_up(connection, begin)
+        if one is None:
+            told, now = _fate(connection, begin)
             if now is None:
                 return "\n".join(told)
-            found = _person(connection, _node(now))
-            if found is None:
+            begin, one = now, _look_up(connection, now)
+            if one is None:
                 raise PipelineError(f"{now} is in no graph: run the step identify")
-            begin = now
-        person_node, name = found
-        steps = _steps(connection, person_node)
-        members = {each for step in steps for each in (step.left, step.right)}
-        if start is None and end is None:
-            chains = tree(steps, _node(name))
-            told.append(
-                f"person {name}: {max(len(members), 1)} identifiers, each by its "
-                "shortest way from the oldest"
-            )
-            told.append(_table(chains[:MOST_SHOWN]))
-            if len(chains) > MOST_SHOWN:
-                told.append(f"… and {len(chains) - MOST_SHOWN} more")
-            return "\n".join(told)
-        one, other = _node(start or begin), _node(end or begin)
+        other = one
+        end = end or (person if start else None)
+        if end is not None:
+            found = _look_up(connection, end)
+            if found is None:
+                raise PipelineError(f"nobody has, or ever was, {end}")
+            other = found
         for each in (one, other):
-            if each not in members and each != _node(name):
-                raise PipelineError(
-                    f"{':'.join(each)} does not belong to person {name}: nothing "
-                    "joins them (identity.identity_edges says why)"
-                )
-        chain = shortest(steps, one, other)
-        told.append(f"{':'.join(one)} and {':'.join(other)}: {len(chain)} steps")
-        told.append(_table(chain))
+            if each.person is None:
+                told.append(_joins_nobody(connection, each))
+                return "\n".join(told)
+        if one.person != other.person:
+            told.append(_two_persons(connection, one, other))
+        elif end is None:
+            told.append(_tree(connection, one))
+        else:
+            steps = _steps(connection, one)
+            chain = shortest(steps, one.node, other.node)
+            told.append(f"{begin} and {end}: {len(chain)} steps")
+            told.append(_table(chain))
         return "\n".join(told)
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """One that the latest build knows."""
+
+    node: Node
+    standing: str
+    reason: str | None
+    # the person's node and person_id; None: it joins nobody
+    person: tuple[int, str] | None
+
+
+def _look_up(connection: psycopg.Connection[Any], text: str) -> Identifier | None:
+    kind, colon, _ = text.partition(":")
+    kinds = [
+        name for (name,) in connection.execute("select kind from identity.node_kinds")
+    ]
+    if not colon or kind not in kinds:
+        raise PipelineError(
+            f"{text!r} names no identifier: write kind:identifier, for example "
+            "phone:ph1_… (python -m pipeline token phone …) or crm_deal:bitrix24:main:1; "
+            "kinds are " + ", ".join(sorted(kinds))
+        )
+    node = (kind, text[len(kind) + 1 :])
+    row = connection.execute(
+        """
+        select
+            identifiers.standing,
+            coalesce(
+                'forbidden: ' || (
+                    select rules.reason from staging.identity_rules as rules
+                    where
+                        rules.kind = identifiers.kind
+                        and rules.identifier = identifiers.identifier
+                        and rules.other_identifier is null
+                        and identifiers.quarantine_reason = 'forbidden'
+                ),
+                identifiers.quarantine_reason
+            ),
+            persons.node_id,
+            persons.kind || ':' || persons.identifier
+        from identity.int_identifiers as identifiers
+        cross join lateral identity.persons_of_nodes(array[identifiers.node_id]) as found
+        left join identity.int_identifiers as persons
+            on found.person_node = persons.node_id
+        where identifiers.kind = %s and identifiers.identifier = %s
+        """,
+        node,
+    ).fetchone()
+    if row is None:
+        return None
+    standing, reason, person, name = row
+    return Identifier(
+        node, standing, reason, None if person is None else (person, name)
+    )
+
+
+def _tree(connection: psycopg.Connection[Any], of: Identifier) -> str:
+    assert of.person is not None
+    _, name = of.person
+    steps = _steps(connection, of)
+    members = {each for step in steps for each in (step.left, step.right)}
+    kind, _, identifier = name.partition(":")
+    chains = tree(steps, (kind, identifier))
+    told = [
+        f"person {name}: {max(len(members), 1)} identifiers, each by its "
+        "shortest way from the oldest",
+        _table(chains[:MOST_SHOWN]),
+    ]
+    if len(chains) > MOST_SHOWN:
+        told.append(f"… and {len(chains) - MOST_SHOWN} more")
+    return "\n".join(told)
 
 
 def shortest(steps: Iterable[Step], start: Node, end: Node) -> list[Step]:
@@ -129,43 +200,103 @@ def _worth(step: Step) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _node(text: str) -> Node:
-    kind, colon, identifier = text.partition(":")
-    if not colon:
-        raise PipelineError(
-            f"{text!r} names no identifier: write kind:identifier, for example "
-            "phone:ph1_… (python -m pipeline token phone …) or crm_deal:bitrix24:main:1"
-        )
-    return kind, identifier
+def _joins_nobody(connection: psycopg.Connection[Any], what: Identifier) -> str:
+    """What speaks of an identifier, and why none of it joins anybody."""
+    loose = _loose(connection, [what.node])
+    reason = f" ({what.reason})" if what.reason else ""
+    told = [f"{':'.join(what.node)} is {what.standing}{reason}: it joins nobody"]
+    if what.reason is None and what.standing in ("strong", "joining"):
+        told = [f"{':'.join(what.node)} is in no graph yet: run the step identify"]
+    if loose:
+        told.append(_loose_table(loose))
+    return "\n".join(told)
 
 
-def _person(connection: psycopg.Connection[Any], node: Node) -> tuple[int, str] | None:
-    """The person's node and person_id of an identifier that is in the graph."""
-    row = connection.execute(
+def _two_persons(
+    connection: psycopg.Connection[Any], one: Identifier, other: Identifier
+) -> str:
+    """What speaks of two persons at once, and why it joins them not."""
+    assert one.person is not None
+    assert other.person is not None
+    told = [
+        f"{':'.join(one.node)} is person {one.person[1]}, "
+        f"{':'.join(other.node)} is person {other.person[1]}: nothing joins them"
+    ]
+    nodes = [
+        {
+            (kind, identifier)
+            for kind, identifier in connection.execute(
+                """
+                select identifiers.kind, identifiers.identifier
+                from identity.nodes_of_persons(array[%s]::bigint[]) as members
+                inner join identity.int_identifiers as identifiers using (node_id)
+                """,
+                (person[0],),
+            )
+        }
+        for person in (one.person, other.person)
+    ]
+    loose = [_loose(connection, list(each)) for each in nodes]
+    ends = [{end for row in rows for end in row[:2]} for rows in loose]
+    # what both show, or what shows both
+    common = (ends[0] | nodes[0]) & (ends[1] | nodes[1])
+    shown = {
+        row for rows in loose for row in rows if row[0] in common or row[1] in common
+    }
+    if shown:
+        told.append(_loose_table(sorted(shown)))
+    else:
+        told.append("no record shows an identifier of both")
+    return "\n".join(told)
+
+
+Loose = tuple[Node, Node, str, str, str]
+
+
+def _loose(connection: psycopg.Connection[Any], nodes: list[Node]) -> list[Loose]:
+    """(left, right, evidence, record, why not) of edges at these that join nobody."""
+    rows = connection.execute(
         """
-        select persons.node_id, persons.kind || ':' || persons.identifier
-        from identity.persons_of_nodes(array(
-            select node_id from identity.int_identifiers
-            where kind = %s and identifier = %s
-        )) as found
-        inner join identity.int_identifiers as persons
-            on found.person_node = persons.node_id
+        select
+            edges.left_kind, edges.left_id, edges.right_kind, edges.right_id,
+            edges.evidence,
+            edges.source || ' ' || concat_ws(
+                '/', edges.contract, edges.account_id, edges.record_key
+            ),
+            edges.why_not_joining
+        from (
+            select edges.*
+            from unnest(%(kinds)s::text[], %(ids)s::text[]) as asked (kind, identifier)
+            inner join identity.identity_edges as edges
+                on asked.identifier = edges.left_id and asked.kind = edges.left_kind
+            union
+            select edges.*
+            from unnest(%(kinds)s::text[], %(ids)s::text[]) as asked (kind, identifier)
+            inner join identity.identity_edges as edges
+                on asked.identifier = edges.right_id and asked.kind = edges.right_kind
+        ) as edges
+        where not edges.is_joining
+        order by edges.first_seen_at, 1, 2, 3, 4, 5
         """,
-        node,
-    ).fetchone()
-    if row is not None:
-        return row[0], row[1]
-    row = connection.execute(
-        "select standing, quarantine_reason from identity.int_identifiers "
-        "where kind = %s and identifier = %s",
-        node,
-    ).fetchone()
-    if row is not None:
-        reason = f" ({row[1]})" if row[1] else ""
-        raise PipelineError(
-            f"{':'.join(node)} is {row[0]}{reason}: it belongs to no one person"
-        )
-    return None
+        {
+            "kinds": [kind for kind, _ in nodes],
+            "ids": [identifier for _, identifier in nodes],
+        },
+    )
+    return [((a, b), (c, d), *rest) for a, b, c, d, *rest in rows]
+
+
+def _loose_table(rows: list[Loose]) -> str:
+    told = table(
+        ("from", "to", "by", "record", "why it joins nobody"),
+        [
+            (":".join(left), ":".join(right), evidence, record, reason)
+            for left, right, evidence, record, reason in rows[:MOST_SHOWN]
+        ],
+    )
+    if len(rows) > MOST_SHOWN:
+        told += f"\n… and {len(rows) - MOST_SHOWN} more"
+    return told
 
 
 def _fate(
@@ -190,7 +321,7 @@ def _fate(
                 )
             order by event_id
             """,
-            dict(zip(("kind", "identifier"), _node(now), strict=True)),
+            dict(zip(("kind", "identifier"), now.split(":", 1), strict=True)),
         ).fetchall()
         if not rows:
             break
@@ -202,14 +333,17 @@ def _fate(
             return told, None
         met.add(last)
         now = last
-        if _person(connection, _node(now)) is not None:
+        found = _look_up(connection, now)
+        if found is not None and found.person is not None:
             break
     if not told:
         raise PipelineError(f"nobody has, or ever was, {person}")
     return told, now
 
 
-def _steps(connection: psycopg.Connection[Any], person_node: int) -> list[Step]:
+def _steps(connection: psycopg.Connection[Any], of: Identifier) -> list[Step]:
+    """The joining edges of the identifier's person."""
+    assert of.person is not None
     rows = connection.execute(
         """
         select
@@ -221,7 +355,7 @@ def _steps(connection: psycopg.Connection[Any], person_node: int) -> list[Step]:
         inner join identity.identity_edges as edges
             on members.node_id = edges.left_node and edges.is_joining
         """,
-        (person_node,),
+        (of.person[0],),
     )
     return [Step((a, b), (c, d), *rest) for a, b, c, d, *rest in rows]
 

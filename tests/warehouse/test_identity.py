@@ -176,7 +176,8 @@ class Office:
         return tuple(
             self.connection.execute(query).fetchall()
             for query in (
-                "select * from identity.person_identifiers_assigned order by 2, 3",
+                "select person_id, kind, identifier, first_seen_at, node_id, person_node "
+                "from identity.person_identifiers_assigned order by 2, 3",
                 "select * from identity.int_identifiers order by node_id",
                 "select * from identity.identity_edges "
                 "order by left_id, right_id, left_kind, right_kind, evidence",
@@ -188,8 +189,9 @@ class Office:
         """The person of each identifier, by its last part."""
         return {
             f"{kind}:{identifier.rpartition(':')[2]}": person
-            for person, kind, identifier, _ in self.connection.execute(
-                "select * from identity.person_identifiers_assigned"
+            for person, kind, identifier in self.connection.execute(
+                "select person_id, kind, identifier "
+                "from identity.person_identifiers_assigned"
             )
         }
 
@@ -293,10 +295,16 @@ def test_what_is_forbidden_or_erased_parts_as_if_it_had_never_been(
     told = why("crm_contact:bitrix24:main:11", end="visit:yandex_metrica:main:v1")
     assert "6 steps" in told
     assert told.index("ph1_b") < told.index("ph1_a") < told.index("browser-1")
-    with pytest.raises(PipelineError, match="does not belong to person"):
-        why("phone:ph1_a", end="phone:ph1_c")
-    with pytest.raises(PipelineError, match="quarantined \\(placeholder\\)"):
-        why("ym_client_id:anonymous")
+    told = why("phone:ph1_a", end="phone:ph1_c")
+    assert "nothing joins them" in told
+    told = why("ym_client_id:anonymous")
+    assert "is quarantined (placeholder): it joins nobody" in told
+    assert "ym_client_id is quarantined" in told.splitlines()[-1]
+    assert why(start="phone:ph1_a", person="crm_contact:bitrix24:main:11") == why(
+        "phone:ph1_a", end="crm_contact:bitrix24:main:11"
+    )
+    with pytest.raises(PipelineError, match="kinds are call, click, crm_contact"):
+        why("telephone:ph1_a")
     with pytest.raises(PipelineError, match="nobody has, or ever was"):
         why("phone:ph1_nobody")
     done = CliRunner().invoke(app, ["why", "phone:ph1_a"])
