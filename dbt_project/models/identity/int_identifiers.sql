@@ -197,11 +197,20 @@ judged as (
             when rule = 'allow' then null
             when identifier like 'too-long:%' then 'too_long'
             when
-                lower(
-                    regexp_replace(identifier, '^([a-z0-9_]+:){0,2}', '')
+                split_part(identifier, ':', -1) = '-1'
+                -- what is left of the last part without its edges and its zeros
+                or lower(
+                    btrim(
+                        split_part(identifier, ':', -1),
+                        e' \t\r\n\u00a0()[]{}<>$%"''/.,;_-0'
+                    )
                 ) in (
-                    '', '0', '-1', 'null', 'none', 'nan', 'undefined', 'unknown',
-                    'anonymous', 'guest', 'test', '(not set)', '(none)', 'false', 'true'
+                    '', 'null', 'nil', 'none', 'n/a', 'nan', 'undefined', 'unknown',
+                    'anonymous', 'guest', 'test', 'not set', 'not provided', 'false',
+                    'true',
+                    -- a template that nobody filled in: {client_id}
+                    'client_id', 'clientid', 'user_id', 'userid', 'gclid', 'yclid',
+                    'fbclid'
                 )
                 then 'placeholder'
             when
