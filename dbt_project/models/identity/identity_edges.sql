@@ -118,10 +118,9 @@ seen_together as (
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at,
         count(*) as times_seen,
-        min(source collate "C") as source,
-        min(contract collate "C") as contract,
-        min(account_id collate "C") as account_id,
-        min(record_key collate "C") as record_key,
+        min(
+            array[source, contract, account_id, record_key] collate "C"
+        ) as first_record,
         max(confidence) as confidence,
         null::text as via_kind,
         null::text as via_id
@@ -268,10 +267,9 @@ same_name as (
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at,
         count(*) as times_seen,
-        min(source collate "C") as source,
-        min(contract collate "C") as contract,
-        min(account_id collate "C") as account_id,
-        min(record_key collate "C") as record_key,
+        min(
+            array[source, contract, account_id, record_key] collate "C"
+        ) as first_record,
         1::real as confidence,
         via_kind,
         via_id
@@ -293,10 +291,7 @@ by_hand as (
         null::timestamptz as first_seen_at,
         null::timestamptz as last_seen_at,
         1::bigint as times_seen,
-        'seed' as source,
-        'identity_rules' as contract,
-        '' as account_id,
-        rules.reason as record_key,
+        array['seed', 'identity_rules', null, rules.reason] as first_record,
         1::real as confidence,
         null::text as via_kind,
         null::text as via_id
@@ -327,10 +322,10 @@ judged as (
         found.first_seen_at,
         found.last_seen_at,
         found.times_seen,
-        found.source,
-        found.contract,
-        found.account_id,
-        found.record_key,
+        found.first_record[1] as source,
+        found.first_record[2] as contract,
+        found.first_record[3] as account_id,
+        found.first_record[4] as record_key,
         found.confidence,
         found.via_kind,
         found.via_id,
@@ -348,7 +343,7 @@ judged as (
             when rules.rule = 'allow' then null
             -- a deal belongs to its primary contact; the others only take part
             when found.evidence = 'deal_contact'
-                then 'contact is not the primary one'
+                then 'only the primary contact of a deal joins'
             when contradicted.left_id is not null
                 then 'the browser and the phone bear two names'
             when found.evidence in ('lead_browser', 'message_browser')
