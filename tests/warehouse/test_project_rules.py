@@ -27,7 +27,7 @@ PREFIXES = {
 }
 # what people and Python read bears a plain name
 PLAIN_NAMES = {
-    "identity": {"identity_edges", "quarantined_identifiers"},
+    "identity": {"identity_edges"},
     "marts": {
         "accuracy",
         "build_info",
@@ -42,7 +42,9 @@ PLAIN_NAMES = {
         "ltv_curve",
         "markov_channels",
         "performance_daily",
+        "person_history",
         "profit_bridge",
+        "quarantined_identifiers",
         "reconciliation",
         "unranked_sources",
     },
