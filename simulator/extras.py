@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from simulator.ads import DEVICES, without_operators
 from simulator.people import plain_e, typed_phone
 from simulator.world import (
+    KAZAN,
     MOSCOW,
     MSK,
     AdClick,
@@ -22,6 +23,7 @@ from simulator.world import (
     Hit,
     Invoice,
     Message,
+    NumberLease,
     PlacementCost,
     SearchTerm,
     moscow_day,
@@ -81,6 +83,7 @@ _GOODS = (
     (106, "Остекление лоджии"),
 )
 _FITTING = (190, "Доставка и монтаж")
+_SHOWN = ("78430000201", "78430000202", "78430000203")
 _CHATS = (
     "Здравствуйте! Сколько стоит окно на кухню?",
     "Добрый день, когда сможете замерить?",
@@ -392,6 +395,35 @@ def _message_kind(world: World, lead: Lead) -> str:
     if world.name == MSK:
         return "request" if lead.kind == "form" else ""
     return "chat" if lead.kind == "chat" else "offline_message"
+
+
+def number_leases(world: World) -> list[NumberLease]:
+    """See `World.number_leases`: who asked for a car had looked at the site before."""
+    if world.whole is not None:
+        return [
+            row
+            if row.shown_to is None or row.shown_to <= world.now
+            else replace(row, shown_to=None)
+            for row in world.whole.number_leases
+            if row.shown_from <= world.now
+        ]
+    rows = []
+    for lead in world.leads if world.name == KAZAN else ():
+        dice = Dice(world.seed + 6, lead.lead_id)
+        start = lead.created_at - timedelta(seconds=60 + dice.below(2400))
+        end = start + timedelta(seconds=90 + dice.below(3600))
+        client_id = str(10**18 + dice.below(8 * 10**18))
+        known = dice.below(4)
+        rows.append(
+            NumberLease(
+                _SHOWN[dice.below(len(_SHOWN))],
+                client_id if known else None,
+                None if known > 1 else 5_000 + lead.lead_id,
+                start,
+                end,
+            )
+        )
+    return sorted(rows, key=lambda row: (row.shown_from, row.number))
 
 
 def products(world: World) -> list[DealProduct]:

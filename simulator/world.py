@@ -536,6 +536,20 @@ class OfflineSale:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberLease:
+    """Whom the firm's own site showed which of its numbers, and how long (None: still).
+
+    Who blocks Metrica has no client id there, who is new to the site no visitor's number.
+    """
+
+    number: str
+    client_id: str | None
+    visitor_id: int | None
+    shown_from: datetime
+    shown_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class DealContact:
     """A contact of a deal; a deal may have several, one of them primary."""
 
@@ -729,6 +743,11 @@ class World:
     def invoices(self) -> list[Invoice]:
         """The bills of the deals; those of a won deal are paid and add up to it."""
         return self._made("invoices")
+
+    @property
+    def number_leases(self) -> list[NumberLease]:
+        """The log of a site that shows numbers of its own (kazan's), in order of time."""
+        return self._made("number_leases")
 
     def _made(self, name: str, *given: str) -> list[Any]:
         """What can be made from the rest is made when first asked for, and kept."""

@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 import openpyxl
 import pytest
 
-from connectors.base import landing, registry
+from connectors.base import landing, registry, settings
 from connectors.base.errors import ConfigError, FatalError, RetriableError
 from connectors.base.manual import Ids, Reading
+from connectors.base.pseudonymise import Tokeniser
 from connectors.base.sources import Account
 from connectors.files import Files, tables, templates
 from connectors.files.columns import PLANS, STREAMS
@@ -213,6 +214,60 @@ def test_a_separator_inside_a_value_refuses_the_row() -> None:
     reading = read("costs.csv", body.encode())
     assert [each["amount"] for each in reading.records] == ["7.00"]
     assert "more cells than the header" in reading.wrong[0].reason
+
+
+LEASES = ["Номер", "ClientID Метрики", "ID посетителя", "Показан с", "Показан по"]
+
+
+def test_numbers_shown_to_visitors_are_kept_as_call_trackers_write_them() -> None:
+    since = "01.05.2026 10:00:05"
+    rows = [
+        ["8 (495) 000-03-01", "1700000000123456789", "", since, "01.05.2026 10:20"],
+        ["+7 495 000 03 01", "", "77", since, ""],
+        [4950000301, "", 77, "02.05.2026", "02.05.2026"],
+        ["+44 20 7946 0000", "5", "", since, None],
+    ]
+    numbers = ["74950000301"] * 3 + ["442079460000"]
+    for name, body in (("l.csv", as_csv([LEASES, *rows])),
+                       ("l.xlsx", as_xlsx([LEASES, *rows]))):  # fmt: skip
+        reading = read(name, body, "number_leases")
+        assert reading.wrong == []
+        assert [each["phone_number"] for each in reading.records] == numbers
+        first, second, *_ = reading.records
+        assert first["ym_client_id"] == "1700000000123456789"
+        assert first["shown_from"] == "2026-05-01T10:00:05+03:00"
+        assert (second["visitor_id"], second["shown_to"]) == ("77", None)
+
+
+def test_a_lease_that_ended_meanwhile_is_the_same_lease() -> None:
+    row = ["84950000301", "1", "", "01.05.2026 10:00", ""]
+    (open_one,) = read("l.csv", as_csv([LEASES, row]), "number_leases").records
+    ended = ["+7 495 000-03-01", "1", "", "01.05.2026 10:00", "01.05.2026 10:30"]
+    (same,) = read("l.csv", as_csv([LEASES, ended]), "number_leases").records
+    assert same["lease_id"] == open_one["lease_id"]
+
+
+def test_a_lease_of_nobody_or_of_no_number_is_refused() -> None:
+    since = "01.05.2026 10:00"
+    rows = [
+        ["84950000301", "", "", since, ""],
+        ["добавочный 12", "1", "", since, ""],
+        ["84950000301, 84950000302", "1", "", since, ""],
+        ["", "1", "", since, ""],
+        ["84950000301", "1", "", since, "01.05.2026 09:59"],
+        ["84950000301", 1.7e18, "", since, ""],
+    ]
+    reading = read("l.xlsx", as_xlsx([LEASES, *rows]), "number_leases")
+    assert [str(each) for each in reading.wrong] == [
+        'line 2, column "ClientID Метрики": is empty, and no visitor\'s number is given',
+        'line 3, column "Номер": is no number of 10 to 15 digits',
+        'line 4, column "Номер": is no number of 10 to 15 digits',
+        'line 5, column "Номер": is empty',
+        'line 6, column "Показан по": is earlier than the beginning',
+        'line 7, column "ClientID Метрики": is too long for a number cell, its last '
+        "digits are lost; format the column as text",
+    ]
+    assert reading.records == []
 
 
 def test_an_id_stands_once_in_a_file() -> None:
@@ -702,6 +757,27 @@ def test_clear_contacts_of_good_and_refused_rows_stay_in_pii(inbox: Inbox) -> No
     assert len(record["phone"]) == 2
 
 
+def test_a_number_in_a_log_is_our_own_and_stays_readable(inbox: Inbox) -> None:
+    row = ["8 (495) 000-03-77", "1", "", "01.05.2026 10:00", "01.05.2026 10:30"]
+    inbox.put("number_leases/may.csv", as_csv([LEASES, row]))
+    result = inbox.land("number_leases")
+    assert (result.state, result.rows_new) == ("ok", 1)
+    (record,) = inbox.live("number_leases")
+    assert record["phone_number"] == "74950000377"
+    token = Tokeniser(*settings.token_key()).phones("+74950000377")[0]
+    assert inbox.warehouse.root.execute(
+        "select is_own_number from identity.token_facts where token = %s", (token,)
+    ).fetchone() == (True,)
+
+
+def test_who_drops_no_log_of_numbers_hears_nothing_of_it(inbox: Inbox) -> None:
+    inbox.put("costs/may.csv", as_csv([HEADER, *ROWS]))
+    assert inbox.land("number_leases").state == "ok_empty"
+    assert inbox.dead == []
+    assert inbox.ask("select message from ops.warnings join ops.loads using (load_id)"
+                     " where account_id = %s") == []  # fmt: skip
+
+
 def test_hidden_files_and_links_are_not_followed(inbox: Inbox, tmp_path: Path) -> None:
     inbox.put("costs/.a.csv", b"x")
     inbox.put("costs/~$b.xlsx", b"x")
@@ -764,6 +840,7 @@ def test_the_dealers_files_hold_the_truth(on_bench: OnBench) -> None:
     sums = {
         stream.name: sum(Decimal(row["amount"] or 0) for row in bench.read(stream))
         for stream in STREAMS
+        if stream.amount_field
     }
     kopecks = {
         "costs": [c.amount_kopecks for c in view.manual_costs if c.where == "file"],
@@ -773,6 +850,27 @@ def test_the_dealers_files_hold_the_truth(on_bench: OnBench) -> None:
     }
     assert sums == {name: Decimal(sum(each)) / 100 for name, each in kopecks.items()}
     assert all(kopecks.values())
+    leases = [
+        (
+            row["phone_number"],
+            row["ym_client_id"],
+            row["visitor_id"],
+            datetime.fromisoformat(row["shown_from"]),
+            row["shown_to"] and datetime.fromisoformat(row["shown_to"]),
+        )
+        for row in bench.read(Files.stream("number_leases"))
+    ]
+    shown = [
+        (
+            each.number,
+            each.client_id,
+            each.visitor_id and str(each.visitor_id),
+            each.shown_from,
+            each.shown_to,
+        )
+        for each in view.number_leases
+    ]
+    assert leases and set(leases) == set(shown)
 
 
 # -- for people ------------------------------------------------------------------------------
@@ -821,6 +919,16 @@ def test_a_file_is_checked_before_it_is_dropped(project: Path, tmp_path: Path) -
     )
     assert code == 2
     assert "worse.csv is a PDF" in text
+
+
+def test_a_check_of_a_log_of_numbers_speaks_of_no_money(
+    project: Path, tmp_path: Path
+) -> None:
+    row = ["84950000301", "1", "", "01.05.2026 10:00", ""]
+    (tmp_path / "l.csv").write_bytes(as_csv([LEASES, row]))
+    stream = ("--stream", "number_leases")
+    code, text = command(project, tmp_path, "validate", "l.csv", *stream)
+    assert (code, text) == (0, "l.csv: 1 rows are good, 0 refused\n")
 
 
 def test_templates_are_written(project: Path, tmp_path: Path) -> None:

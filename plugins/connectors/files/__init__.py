@@ -1,4 +1,4 @@
-"""Files that people drop: costs, deals, offline sales and payments as CSV or XLSX."""
+"""Files that people drop as CSV or XLSX: costs, deals, sales, logs of numbers."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from connectors.base.manual import Reading
 
 app = typer.Typer(
-    help="Files of costs, deals, offline sales and payments: templates, and a check.",
+    help="Files that people drop, of any kind: templates, and a check.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -95,11 +95,11 @@ def validate(
 
 
 def _summary(name: str, read: Reading) -> str:
-    total = sum((Decimal(each["amount"] or 0) for each in read.records), Decimal(0))
-    text = (
-        f"{name}: {len(read.records)} rows are good (amounts: {total:.2f}), "
-        f"{len(read.refused)} refused"
-    )
+    amounts = [Decimal(r["amount"] or 0) for r in read.records if "amount" in r]
+    good = f"{len(read.records)} rows are good"
+    if amounts:
+        good += f" (amounts: {sum(amounts, Decimal(0)):.2f})"
+    text = f"{name}: {good}, {len(read.refused)} refused"
     if read.totals:
         text += f", {read.totals} lines of totals left out"
     if read.unknown:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.base.manual import COSTS, Plan, Unfit
@@ -22,6 +24,9 @@ _EMAIL = Column("email", "E-mail",
                 help="Можно не заполнять")  # fmt: skip
 _NAME = Column("name", "Клиент", aliases=("ФИО", "Имя", "Полное имя контакта", "name"),
                help="Имя, фамилия")  # fmt: skip
+_CLIENT_ID = Column("ym_client_id", "ClientID Метрики", "id",
+                    aliases=("_ym_uid", "ym_client_id", "client_id"),
+                    help="Как текст: в числе теряются последние цифры")  # fmt: skip
 _UTM = tuple(
     Column(f"utm_{each}", f"utm_{each}", help="Метка, если сохранилась")
     for each in ("source", "medium", "campaign", "content", "term")
@@ -63,10 +68,25 @@ DEAL_COLUMNS = (
            help="Откуда клиент узнал о вас"),
     Column("manager", "Менеджер", aliases=("Ответственный", "manager"),
            help="Кто ведёт сделку"),
-    Column("ym_client_id", "ClientID Метрики", "id",
-           aliases=("_ym_uid", "ym_client_id", "client_id"),
-           help="Как текст: в числе теряются последние цифры"),
+    _CLIENT_ID,
     *_UTM,
+)  # fmt: skip
+
+LEASE_COLUMNS = (
+    Column("phone_number", "Номер", "phone", required=True,
+           aliases=("Подменный номер", "Номер подмены", "Виртуальный номер",
+                    "phone_number"),
+           help="Ваш номер, который видел посетитель; не номер клиента"),
+    _CLIENT_ID,
+    Column("visitor_id", "Номер посетителя", "id",
+           aliases=("ID посетителя", "Посетитель", "visitor_id"),
+           help="Как в журнале звонков; нужен он или ClientID Метрики"),
+    Column("shown_from", "Показан с", "moment", required=True,
+           aliases=("Начало показа", "Показан", "shown_from"),
+           help="31.12.2026 14:30:05"),
+    Column("shown_to", "Показан по", "moment",
+           aliases=("Конец показа", "shown_to"),
+           help="Пусто, пока показан; без конца считаются сутки"),
 )  # fmt: skip
 
 PAYMENT_COLUMNS = (
@@ -118,10 +138,36 @@ def _refund_with_its_day(deal: Record) -> None:
         raise Unfit("closed_at", "is earlier than the day of its creation")
 
 
+def _held_by_somebody(lease: Record) -> None:
+    """Somebody saw a number of ours for a while. It is kept as call trackers write it:
+    digits, with the country's first."""
+    typed = lease["phone_number"]
+    digits = re.sub(r"\D", "", typed) if isinstance(typed, str) else ""
+    if len(digits) == 10:
+        digits = f"7{digits}"
+    elif len(digits) == 11 and digits[0] == "8":
+        digits = f"7{digits[1:]}"
+    if not 11 <= len(digits) <= 15:
+        raise Unfit("phone_number", "is no number of 10 to 15 digits")
+    lease["phone_number"] = digits
+    if not (lease["ym_client_id"] or lease["visitor_id"]):
+        raise Unfit("ym_client_id", "is empty, and no visitor's number is given")
+    start, end = lease["shown_from"], lease["shown_to"]
+    if end and datetime.fromisoformat(end) < datetime.fromisoformat(start):
+        raise Unfit("shown_to", "is earlier than the beginning")
+
+
 PLANS = {
     "costs": COSTS,
     "deals": Plan(
         DEAL_COLUMNS, "deal_id", stable=(), complete=_refund_with_its_day
+    ),
+    "number_leases": Plan(
+        LEASE_COLUMNS,
+        "lease_id",
+        # not its end: a lease that went on or ended meanwhile is the same one
+        stable=("phone_number", "ym_client_id", "visitor_id", "shown_from"),
+        complete=_held_by_somebody,
     ),
     "offline_sales": Plan(
         SALE_COLUMNS, "sale_id", stable=("sold_at", "amount", "phone", "name")
@@ -142,7 +188,8 @@ def _stream(name: str, date_field: str) -> Stream:
     given = {kind: each for kind, each in contacts.items() if kind in names}
     ids = {each.name for each in plan.columns if each.kind == "id"} | {plan.id_field}
     text = {each for each in names if each in _TEXT or each.startswith("utm_")}
-    plain = names.keys() - ids - text - given.keys()
+    own = tuple(sorted(names.keys() & {"phone_number"}))
+    plain = names.keys() - ids - text - given.keys() - set(own)
     return Stream(
         name=name,
         kind="snapshot",
@@ -151,10 +198,11 @@ def _stream(name: str, date_field: str) -> Stream:
             *sorted(plain),
             ids=tuple(sorted(ids)),
             text=(*sorted(text), "file"),
+            business_number=own,
             **given,
         ),
         date_field=date_field,
-        amount_field="amount",
+        amount_field="amount" if "amount" in names else None,
         required_fields=tuple(each.name for each in plan.columns if each.required),
         by_people=True,
     )
@@ -163,6 +211,7 @@ def _stream(name: str, date_field: str) -> Stream:
 STREAMS = (
     _stream("costs", "date_from"),
     _stream("deals", "created_at"),
+    _stream("number_leases", "shown_from"),
     _stream("offline_sales", "sold_at"),
     _stream("payments", "paid_at"),
 )

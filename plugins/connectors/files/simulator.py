@@ -3,7 +3,8 @@
 Speaks ListObjectsV2 and GetObject in path style, checks Signature Version 4, and holds
 files as people make them: costs as a workbook with titles above a header of two lines
 and a line of totals; deals as CSV in Windows-1251; payments as CSV with commas and
-quotes; sales at the counter as a workbook. One file of each kind per week.
+quotes; sales at the counter as a workbook; the log of the site's own numbers as CSV.
+One file of each kind per week.
 """
 
 from __future__ import annotations
@@ -254,6 +255,16 @@ def _files(view: World) -> Iterable[tuple[str, str, bytes]]:
             for p in payments
         ]
         yield "payments", f"payments_{week}.csv", _csv(rows, ",", "utf-8-sig")
+    leases = view.number_leases
+    for week, shown in _weeks((each.shown_from, each) for each in leases):
+        rows = [["Подменный номер", "ClientID Метрики", "ID посетителя", "Показан с",
+                 "Показан по"]]  # fmt: skip
+        rows += [
+            [_as_printed(s.number), s.client_id or "", s.visitor_id or "",
+             _typed(s.shown_from), _typed(s.shown_to)]
+            for s in shown
+        ]  # fmt: skip
+        yield "number_leases", f"numbers_{week}.csv", _csv(rows, ";", "windows-1251")
 
 
 def _weeks(rows: Iterable[tuple[datetime, Any]]) -> list[tuple[date, list[Any]]]:
@@ -281,6 +292,11 @@ def _roubles(kopecks: int | None) -> str:
 def _number(phone: str) -> Any:
     """A phone of digits only becomes a number in a workbook."""
     return int(phone) if phone.isdigit() else phone
+
+
+def _as_printed(number: str) -> str:
+    """One of the firm's numbers as its site prints it."""
+    return f"8 ({number[1:4]}) {number[4:7]}-{number[7:9]}-{number[9:]}"
 
 
 def _csv(rows: Table, separator: str, encoding: str) -> bytes:
