@@ -154,7 +154,7 @@ class Counts:
         events = ", ".join(f"{n} {event}" for event, n in sorted(self.events.items()))
         return (
             f"read {kind}: {self.nodes_read} identifiers and {self.edges_read} edges; "
-            f"{self.rows_written} identifiers changed hands"
+            f"{self.rows_written} rows of persons changed"
             + (f" (persons: {events})" if events else "")
         )
 
@@ -516,7 +516,7 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     now = _oldest_of(connection, points, *pairs)
     whole_now, standing_now = now[: len(whole)], now[len(whole) :]
     moved, merged = whole_now != whole_rows, standing_now != standing
-    _write(
+    counts.rows_written = _write(
         connection,
         dirty,
         (
@@ -526,7 +526,6 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
         (standing[merged], standing_now[merged]),
     )
     connection.execute(FREELY)
-    counts.rows_written = int(moved.sum() + merged.sum()) + len(lost)
     had = before != NULL
     counts.touched = np.unique(np.concatenate([now, before[had], dirty]))
     counts.grown = np.unique(now[now != before])
@@ -621,16 +620,16 @@ def _write(
     dirty: Int64s,
     moved: tuple[Int64s, Int64s],
     merged: tuple[Int64s, Int64s],
-) -> None:
+) -> int:
     """Write nodes that moved by themselves, and persons that became part of another.
 
     Persons that were read whole (`dirty`) have nobody merged into them any more: each of
-    their nodes says itself whose it is.
+    their nodes says itself whose it is. Returns how many rows changed.
     """
-    connection.execute(
+    parted = connection.execute(
         "delete from identity.person_merges where into_node = any(%s::bigint[])",
         (array(dirty),),
-    )
+    ).rowcount
     pairs = tuple(map(array, moved))
     connection.execute(
         f"""
@@ -656,6 +655,7 @@ def _write(
         "select * from unnest(%s::bigint[], %s::bigint[])",
         pairs,
     )
+    return parted + len(moved[0]) + len(merged[0])
 
 
 # -- what became of persons ------------------------------------------------------------
