@@ -6,8 +6,8 @@ deals are judged: precision is the share of joined pairs that are one human's, r
 share that was joined of the pairs which some record ties together at all. Each seed is a company
 of its own; the worst of them counts.
 
-Kept in identity.measured_accuracy with --keep, in the warehouse that the settings name;
-the mart `accuracy` shows it from the next build on.
+With --keep also in identity.measured_accuracy of the warehouse that the settings name, or
+else the demo's; its mart `accuracy` shows it from the next build on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench.accuracy import END, run_line, settings
-from connectors.base.settings import dsn
+from bench.accuracy import END, kept_by, run_line, settings
 from demo.postgres import Cluster, free_port
 from pipeline.setup import LOGIN_ROLES, setup
 from simulator import truth
@@ -53,6 +52,7 @@ def main(arguments: list[str]) -> None:
         "--keep", action="store_true", help="also in the warehouse of the settings"
     )
     chosen = parser.parse_args(arguments)
+    kept_in = kept_by() if chosen.keep else ""
     home = Path(tempfile.mkdtemp(prefix="throughline-bench-"))
     cluster = Cluster(home / "postgres", free_port(), secrets.token_hex(8))
     found: dict[int, list[Row]] = {}
@@ -73,8 +73,8 @@ def main(arguments: list[str]) -> None:
     rows = worst(found)
     for metric, value, details in rows:
         print(f"worst    {metric:20} {value:10.4f}   {details}")
-    if chosen.keep:
-        keep(dsn("transformer"), rows)
+    if kept_in:
+        keep(kept_in, rows)
 
 
 def worst(found: Mapping[int, list[Row]]) -> list[Row]:
