@@ -84,7 +84,8 @@ create table identity.identity_edges (
     left_kind text, left_id text, right_kind text, right_id text, evidence text,
     first_seen_at timestamptz, last_seen_at timestamptz, times_seen bigint,
     source text, contract text, account_id text, record_key text, confidence real,
-    via_kind text, via_id text, why_not_joining text, is_joining boolean
+    via_kind text, via_id text, left_node bigint, right_node bigint,
+    why_not_joining text, is_joining boolean
 );
 create table identity.int_identity_evidence (
     source text, contract text, account_id text, record_key text,
@@ -112,7 +113,12 @@ create table touchpoints.int_offline_sales (
     medium text, currency_code text
 );
 create table identity.person_identifiers_assigned (
-    person_id text, kind text, identifier text, first_seen_at timestamptz
+    person_id text, kind text, identifier text, first_seen_at timestamptz,
+    node_id bigint, person_node bigint
+);
+create table identity.person_history (
+    event_id bigint, person_id text, event text, other_person_id text,
+    happened_at timestamptz, person_node bigint, other_node bigint
 );
 create table staging.stg_raw_daily_totals (
     metric text, source text, stream text, account_id text, record_date date,
@@ -416,6 +422,7 @@ class Warehouse:
             "build",
             "--select",
             "channel_names",
+            "identity_rules",
             "vat_rates",
             "source_ranks",
             "path:models/attribution",

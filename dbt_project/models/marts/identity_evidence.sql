@@ -8,14 +8,18 @@ edges as (
 
 assigned as (
 
-    select * from {{ source('identity', 'person_identifiers_assigned') }}
+    select
+        node_id,
+        person_id
+    from {{ source('identity', 'person_identifiers_assigned') }}
 
 ),
 
 evidence as (
 
     select
-        assigned.person_id,
+        left_persons.person_id,
+        right_persons.person_id as right_person_id,
         edges.left_kind,
         edges.left_id,
         edges.right_kind,
@@ -35,10 +39,8 @@ evidence as (
         edges.is_joining,
         edges.why_not_joining
     from edges
-    left join assigned
-        on
-            edges.left_kind = assigned.kind
-            and edges.left_id = assigned.identifier
+    left join assigned as left_persons on edges.left_node = left_persons.node_id
+    left join assigned as right_persons on edges.right_node = right_persons.node_id
 
 )
 
