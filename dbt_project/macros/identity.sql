@@ -546,3 +546,114 @@
     where false
     {%- endfor %}
 {%- endmacro %}
+
+
+{#  Whether anybody's identifiers may have changed: then the whole table is written.  #}
+{% macro are_all_touched() -%}
+    {%- if execute and is_incremental() -%}
+        {%- do return(run_query(
+            'select are_all_touched from identity.identify_state'
+        ).columns[0].values()[0]) -%}
+    {%- endif -%}
+    {%- do return(true) -%}
+{%- endmacro %}
+
+
+{#  The identifiers that are somebody's, with the person of each: of touched persons.  #}
+{% macro assigned_of_build() -%}
+    {%- if are_all_touched() -%}
+    select * from {{ source('identity', 'person_identifiers_assigned') }}
+    {%- else -%}
+    select
+        persons.kind || ':' || persons.identifier as person_id,
+        identifiers.kind,
+        identifiers.identifier,
+        identifiers.first_seen_at,
+        members.node_id,
+        members.person_node
+    from identity.nodes_of_persons(
+        array(select distinct person_node from identity.touched_persons)
+    ) as members
+    inner join identifiers on members.node_id = identifiers.node_id
+    inner join identifiers as persons on members.person_node = persons.node_id
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Whoever held a shared identifier that was judged again, and whoever holds it now, is
+    touched as well. Nobody may note more between our reading of the notes and their end.
+#}
+{% macro note_touched_holders() -%}
+    {%- if is_incremental() %}
+    lock table identity.touched_persons, identity.touched_shared,
+    identity.identify_state in share row exclusive mode;
+
+    insert into identity.touched_persons (person_node)
+    select kept.person_node
+    from {{ this }} as kept
+    inner join identity.touched_shared as shared
+        on kept.kind = shared.kind and kept.identifier = shared.identifier
+    union
+    select persons.person_node
+    from identity.persons_of_nodes(array(
+        select holders.node_id
+        from identity.touched_shared as shared
+        inner join {{ ref('int_identity_evidence') }} as evidence
+            on
+                shared.identifier = evidence.right_id
+                and shared.kind = evidence.right_kind
+        inner join {{ ref('int_identifiers') }} as holders
+            on
+                evidence.left_id = holders.identifier
+                and evidence.left_kind = holders.kind
+    )) as persons
+    where persons.person_node is not null;
+
+    analyze identity.touched_persons
+    {%- else %}
+    select 1
+    {%- endif %}
+{%- endmacro %}
+
+
+{#
+    The strategy by which int_person_identifiers is written: of the rows of touched
+    persons only those that differ. Two nodes say for good who has what.
+#}
+{% macro get_incremental_touched_persons_sql(arguments) -%}
+    {%- set kept, made = arguments['target_relation'], arguments['temp_relation'] -%}
+    {%- set columns = get_quoted_csv(
+        arguments['dest_columns'] | map(attribute='name')
+    ) -%}
+    delete from {{ kept }} as kept
+    where
+        {%- if not are_all_touched() %}
+        kept.person_node in (select person_node from identity.touched_persons) and
+        {%- endif %}
+        not exists (
+            select from {{ made }} as made
+            where
+                kept.person_node = made.person_node
+                and kept.node_id = made.node_id
+                and kept.is_shared = made.is_shared
+                and kept.first_seen_at is not distinct from made.first_seen_at
+        );
+
+    insert into {{ kept }} ({{ columns }})
+    select {{ columns }}
+    from {{ made }} as made
+    where not exists (
+        select from {{ kept }} as kept
+        where
+            made.person_node = kept.person_node
+            and made.node_id = kept.node_id
+    )
+{%- endmacro %}
+
+
+{#  The rows of touched persons are written.  #}
+{% macro forget_touched() -%}
+    truncate identity.touched_persons, identity.touched_shared;
+    update identity.identify_state set are_all_touched = false
+{%- endmacro %}

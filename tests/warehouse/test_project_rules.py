@@ -87,6 +87,7 @@ WITHOUT_KEY = {
     "profit_bridge",
     "int_touchpoints_before_conversion",
     "int_conversions_unioned",
+    "int_persons",
 }
 
 

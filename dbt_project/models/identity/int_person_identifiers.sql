@@ -1,14 +1,21 @@
-{{ config(tags=['persons'], indexes=[{'columns': ['kind', 'identifier']}]) }}
+-- Incremental: a build writes the persons whom `identify` touched, and those who hold a
+-- shared identifier that was judged again.
+{{ config(
+    tags=['persons'],
+    materialized='incremental',
+    incremental_strategy='touched_persons',
+    on_schema_change='fail',
+    indexes=[
+        {'columns': ['kind', 'identifier']},
+        {'columns': ['person_node', 'node_id'], 'unique': true},
+    ],
+    pre_hook="{{ note_touched_holders() }}",
+    post_hook="{{ forget_touched() }}"
+) }}
 
 with
 
-assigned as (
-
-    select * from {{ source('identity', 'person_identifiers_assigned') }}
-
-),
-
-identifiers as (
+identifiers as not materialized (
 
     select * from {{ ref('int_identifiers') }}
 
@@ -20,6 +27,12 @@ evidence as (
 
 ),
 
+assigned as (
+
+    {{ assigned_of_build() }}
+
+),
+
 -- a shared phone or e-mail is held by everybody whose card or lead shows it
 held_by_several as (
 
@@ -27,7 +40,9 @@ held_by_several as (
         assigned.person_id,
         identifiers.kind,
         identifiers.identifier,
-        identifiers.first_seen_at
+        identifiers.first_seen_at,
+        identifiers.node_id,
+        assigned.person_node
     from identifiers
     inner join evidence
         on
@@ -50,7 +65,9 @@ person_identifiers as (
         kind,
         identifier,
         first_seen_at,
-        false as is_shared
+        false as is_shared,
+        node_id,
+        person_node
     from assigned
     union all
     select
@@ -58,7 +75,9 @@ person_identifiers as (
         kind,
         identifier,
         first_seen_at,
-        true as is_shared
+        true as is_shared,
+        node_id,
+        person_node
     from held_by_several
 
 )

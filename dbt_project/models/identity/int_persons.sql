@@ -1,4 +1,4 @@
-{{ config(tags=['persons']) }}
+{{ config(tags=['persons'], materialized='view') }}
 
 with
 

@@ -48,6 +48,14 @@ begin
         -- as if a limit had changed: all identifiers are judged again
         update identity.identify_state set limits = null;
     end if;
+    if to_regclass('identity.int_person_identifiers') is not null and not exists (
+        select from pg_attribute
+        where
+            attrelid = to_regclass('identity.int_person_identifiers')
+            and attname = 'person_node'
+    ) then
+        drop table identity.int_person_identifiers cascade;
+    end if;
 end
 $$;
 
@@ -140,15 +148,19 @@ from identity.node_persons_moved as moved
 left join identity.person_merges on moved.person_node = person_merges.person_node
 where moved.person_node is not null;
 
--- The nodes of persons, by indexes whatever their number. `row_person` is what the node's
--- row says, before merges.
+-- The nodes of persons, by indexes whatever their number; who became part of another has
+-- none. `row_person` is what the node's row says, before merges.
 create or replace function identity.nodes_of_persons(persons bigint [])
 returns table (node_id bigint, row_person bigint, person_node bigint)
 language sql stable
 as $$
     with asked as (
-        select person_node as row_person, person_node
-        from unnest(persons) as person_node
+        select named.person_node as row_person, named.person_node
+        from unnest(persons) as named (person_node)
+        where not exists (
+            select from identity.person_merges
+            where person_merges.person_node = named.person_node
+        )
         union all
         select person_node, into_node
         from identity.person_merges
@@ -238,6 +250,13 @@ create table if not exists identity.changed_identifiers (
 -- identify_state.are_all_touched: anybody's.
 create table if not exists identity.touched_persons (
     person_node bigint not null
+);
+
+-- Identifiers that are or were shared and were judged again since then.
+create table if not exists identity.touched_shared (
+    kind text not null,
+    identifier text not null,
+    primary key (identifier, kind)
 );
 
 -- What the seed identity_rules named when identity was judged last.
@@ -361,10 +380,16 @@ begin
         insert into identity.changed_nodes
         select node_id, kind, identifier, first_seen_at from gone
         on conflict do nothing;
+        insert into identity.touched_shared
+        select kind, identifier from gone where standing = 'shared'
+        on conflict do nothing;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
         insert into identity.changed_nodes
         select node_id, kind, identifier, null from come
+        on conflict do nothing;
+        insert into identity.touched_shared
+        select kind, identifier from come where standing = 'shared'
         on conflict do nothing;
     end if;
     return null;
