@@ -14,11 +14,15 @@
 #}
 {% macro staged_by_load(source_name, table_name) -%}
     {%- set indexes = [{'columns': ['account_id', 'record_key'], 'unique': true}] -%}
-    {#- identity reads what a build's loads staged, and nothing else -#}
+    {#- identity reads what a build's loads staged, and the days around it -#}
+    {%- set days = {'visits': 'visit_date', 'calls': 'call_date'} -%}
     {%- for each in var('identity_sources')
         if this.name == 'stg_' ~ each['source'] ~ '__' ~ each['contract']
         and each['changes'] == 'load' -%}
         {%- do indexes.append({'columns': ['load_id']}) -%}
+        {%- if each['contract'] in days -%}
+            {%- do indexes.append({'columns': [days[each['contract']]]}) -%}
+        {%- endif -%}
     {%- endfor %}
     {{ config(
         materialized='incremental',

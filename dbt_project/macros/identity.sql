@@ -190,27 +190,55 @@
 
 
 {#
+    Days whose calls a build rates again: those on which its loads changed calls or
+    visits, as landing counted them, so also the day that a moved record left and that of
+    one which is gone. Landing's days are the account's, ours may be the one before or
+    after; and a visit is called from on the next day, too.
+#}
+{% macro call_days_of_this_build() -%}
+    any(
+        array(
+            select changes.record_date + apart
+            from {{ source('ops', 'load_changes') }} as changes
+            inner join {{ source('ops', 'loads') }} as loads
+                on changes.load_id = loads.load_id
+            cross join generate_series(-1, 2) as apart
+            where
+                changes.load_id = {{ loads_of_this_build() }}
+                and (loads.source, loads.stream) in (
+                    {%- for each in var('identity_sources')
+                        if each['contract'] in ('visits', 'calls') %}
+                    {{- ', ' if not loop.first }}
+                    ('{{ each["source"] }}', '{{ each["stream"] or each["contract"] }}')
+                    {%- endfor %}
+                )
+            group by changes.record_date + apart
+        )
+    )
+{%- endmacro %}
+
+
+{#
     Which staged rows of a contract a build has to look at again: its own, and calls of
-    the days whose calls or visits it brought.
+    the days whose calls or visits it changed.
 #}
 {% macro staged_in_build(each) -%}
     {%- if is_incremental() and each['changes'] == 'load' %}
     where
         load_id = {{ loads_of_this_build() }}
         {%- if each['contract'] == 'calls' %}
-        or call_date in (
-            select call_date from {{ ref('stg_' ~ each['source'] ~ '__calls') }}
-            where load_id = {{ loads_of_this_build() }}
-            union
-            {%- for other in var('identity_sources') if other['contract'] == 'visits' %}
-            select visit_date + near
-            from {{ ref('stg_' ~ other['source'] ~ '__visits') }}
-            cross join generate_series(0, 1) as near
-            where load_id = {{ loads_of_this_build() }}
-            {{- ' union' if not loop.last }}
-            {%- endfor %}
-        )
+        or call_date = {{ call_days_of_this_build() }}
         {%- endif %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{#  Before calls are rated again: out with those that are gone or have no browser now.  #}
+{% macro remove_rated_calls() -%}
+    {%- if is_incremental() %}
+    delete from {{ this }} where call_date = {{ call_days_of_this_build() }}
+    {%- else %}
+    select 1
     {%- endif %}
 {%- endmacro %}
 
@@ -241,11 +269,12 @@
 {%- endmacro %}
 
 
-{#  Two rows of evidence say the same.  #}
-{% macro same_evidence(one, other) -%}
-    {{ one }}.source = {{ other }}.source
-    and {{ one }}.contract = {{ other }}.contract
-    and {{ one }}.account_id = {{ other }}.account_id
+{#
+    Two rows of evidence of one source and contract say the same. Where both are known,
+    to compare them too would make the planner believe in a handful of rows.
+#}
+{% macro same_words(one, other) -%}
+    {{ one }}.account_id = {{ other }}.account_id
     and {{ one }}.record_key = {{ other }}.record_key
     and {{ one }}.left_id = {{ other }}.left_id
     and {{ one }}.evidence = {{ other }}.evidence
@@ -282,7 +311,7 @@
             select account_id, record_key from {{ staged }} {{- staged_in_build(each) }}
         )
         {%- endif %}
-        and not exists (select from said where {{ same_evidence('kept', 'said') }});
+        and not exists (select from said where {{ same_words('kept', 'said') }});
     {%- if each['changes'] == 'load' %}
 
     delete from {{ this }} as kept
@@ -481,7 +510,10 @@
     {%- if is_incremental() -%}
     not exists (
         select from {{ this }} as kept
-        where {{ same_evidence(said, 'kept') }}
+        where
+            kept.source = {{ said }}.source
+            and kept.contract = {{ said }}.contract
+            and {{ same_words(said, 'kept') }}
     )
     {%- else -%}
     true
@@ -503,8 +535,35 @@
 {%- endmacro %}
 
 
-{#  Browser and moments of visits or calls of every source, for who held a number.  #}
+{#  A visit may be called from on its day and the next: only those of the calls' days.  #}
+{% macro is_near_rated(visit_date) -%}
+    {%- if is_incremental() -%}
+    {{ visit_date }} = any(
+        array(
+            select tracked.call_date - days_before
+            from tracked
+            cross join generate_series(0, 1) as days_before
+            group by tracked.call_date - days_before
+        )
+    )
+    {%- else -%}
+    true
+    {%- endif %}
+{%- endmacro %}
+
+
+{#
+    Browser and moments of visits or calls of every source, for who held a number.
+    `shown_by` is who shows numbers to a visit: a tracker that has visits of its own shows
+    them to these, of the same account. Any other shows them to visits that counters saw;
+    which counter stands on which tracker's site, nobody tells.
+#}
 {% macro held_by(contract) -%}
+    {%- set visitors, trackers = [], [] -%}
+    {%- for each in var('identity_sources') -%}
+        {%- do visitors.append(each['source']) if each['contract'] == 'visits' -%}
+        {%- do trackers.append(each['source']) if each['contract'] == 'calls' -%}
+    {%- endfor -%}
     {%- for each in var('identity_sources') if each['contract'] == contract %}
     {%- set own = each['columns'] or [] %}
     {%- set ym = 'client_id' if contract == 'visits' else 'ym_client_id' %}
@@ -514,12 +573,18 @@
             '{{ each["source"] }}' as source,
             account_id,
             record_key,
+            {% if each['source'] in visitors and each['source'] in trackers -%}
+            '{{ each["source"] }}:' || account_id
+            {%- else -%}
+            'a counter'
+            {%- endif %} as shown_by,
             {% if names | length > 1 -%}
             coalesce({{ names | join(', ') }})
             {%- else -%}
             {{ names | first or 'null::text' }}
             {%- endif %} as browser,
             {% if contract == 'visits' -%}
+            visit_date,
             started_at,
             started_at + make_interval(secs => coalesce(duration_s, 0)) as ended_at
             {%- else -%}
@@ -538,7 +603,9 @@
         null::text as source,
         null::text as account_id,
         null::text as record_key,
+        null::text as shown_by,
         null::text as browser,
+        null::date as visit_date,
         null::timestamptz as {{ 'started_at' if contract == 'visits' else 'called_at' }},
         null::timestamptz as ended_at,
         null::date as call_date,

@@ -7,7 +7,11 @@
     incremental_strategy='delete+insert',
     unique_key=['source', 'account_id', 'record_key'],
     on_schema_change='fail',
-    indexes=[{'columns': ['account_id', 'record_key', 'source'], 'unique': true}]
+    indexes=[
+        {'columns': ['account_id', 'record_key', 'source'], 'unique': true},
+        {'columns': ['call_date']},
+    ],
+    pre_hook="{{ remove_rated_calls() }}"
 ) }}
 
 with
@@ -30,6 +34,7 @@ tracked as (
         source,
         account_id,
         record_key,
+        shown_by,
         browser,
         called_at,
         call_date,
@@ -57,6 +62,7 @@ pools as (
 visit_hours as (
 
     select
+        visits.shown_by,
         visits.browser,
         visits.started_at,
         visits.ended_at,
@@ -68,6 +74,7 @@ visit_hours as (
         date_trunc('hour', visits.started_at) + make_interval(hours => hours_later)
         <= visits.ended_at
         + make_interval(mins => {{ var('contact_after_visit_minutes') }})
+        and {{ is_near_rated('visits.visit_date') }}
 
 ),
 
@@ -79,6 +86,7 @@ near as (
         tracked.source,
         tracked.account_id,
         tracked.record_key,
+        tracked.call_date,
         coalesce(visit_hours.browser = tracked.browser, false) as is_own,
         (visit_hours.ended_at >= tracked.called_at) as is_open,
         case
@@ -88,12 +96,13 @@ near as (
             )
         end as weight
     from tracked
-    inner join visit_hours on tracked.in_hour = visit_hours.in_hour
-    where
-        visit_hours.started_at <= tracked.called_at
-        and visit_hours.ended_at
-        + make_interval(mins => {{ var('contact_after_visit_minutes') }})
-        >= tracked.called_at
+    left join visit_hours
+        on
+            tracked.in_hour = visit_hours.in_hour
+            and tracked.shown_by = visit_hours.shown_by
+            and tracked.called_at >= visit_hours.started_at
+            and tracked.called_at <= visit_hours.ended_at
+            + make_interval(mins => {{ var('contact_after_visit_minutes') }})
 
 ),
 
@@ -103,25 +112,27 @@ weighed as (
         source,
         account_id,
         record_key,
+        call_date,
         coalesce(max(weight) filter (where is_own), 0) as own_weight,
         coalesce(sum(weight) filter (where not is_own), 0) as other_weight,
         count(*) filter (where not is_own and is_open) as others_open
     from near
-    group by source, account_id, record_key
+    group by source, account_id, record_key, call_date
 
 ),
 
 rated as (
 
     select
-        tracked.source,
-        tracked.account_id,
-        tracked.record_key,
+        weighed.source,
+        weighed.account_id,
+        weighed.record_key,
+        weighed.call_date,
         pools.pool_size,
-        coalesce(weighed.others_open, 0) as others_open,
+        weighed.others_open,
         -- a visit that the counter did not see contradicts nobody
         case
-            when coalesce(weighed.own_weight, 0) = 0 then 1
+            when weighed.own_weight = 0 then 1
             else
                 round(
                     (
@@ -131,17 +142,12 @@ rated as (
                     3
                 )
         end::real as confidence
-    from tracked
+    from weighed
     inner join pools
         on
-            tracked.source = pools.source
-            and tracked.account_id = pools.account_id
-            and tracked.call_date = pools.call_date
-    left join weighed
-        on
-            tracked.source = weighed.source
-            and tracked.account_id = weighed.account_id
-            and tracked.record_key = weighed.record_key
+            weighed.source = pools.source
+            and weighed.account_id = pools.account_id
+            and weighed.call_date = pools.call_date
 
 )
 
