@@ -246,12 +246,18 @@ namesakes as (
             names.kind = evidence.right_kind
             and names.identifier = evidence.right_id
             and names.name_token = evidence.name_token
+    inner join identifiers as holders
+        on
+            evidence.left_kind = holders.kind
+            and evidence.left_id = holders.identifier
     {{ only_changed('names.kind', 'names.identifier') }}
     window
         oldest_of_name as (
             partition by names.kind, names.identifier, names.whole_name_token
             order by
-                evidence.left_kind collate "C" asc, evidence.left_id collate "C" asc
+                holders.phones_count > {{ var('identifier_max_contacts') }} asc,
+                evidence.left_kind collate "C" asc,
+                evidence.left_id collate "C" asc
         )
 
 ),
@@ -341,6 +347,13 @@ judged as (
             when right_identifiers.standing not in {{ able }}
                 then right_identifiers.kind || ' is ' || right_identifiers.standing
             when rules.rule = 'allow' then null
+            -- that is a list, not somebody's card
+            when
+                (found.right_kind in ('phone', 'email') or found.via_id is not null)
+                and greatest(
+                    left_identifiers.phones_count, right_identifiers.phones_count
+                ) > {{ var('identifier_max_contacts') }}
+                then 'the record shows very many phones'
             -- a deal belongs to its primary contact; the others only take part
             when found.evidence = 'deal_contact'
                 then 'only the primary contact of a deal joins'

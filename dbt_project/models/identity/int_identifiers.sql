@@ -108,7 +108,11 @@ pairs as (
     from sides
     where
         other_id is not null
-        and (kind in ('phone', 'email', 'click') or kind in {{ browser_kinds }})
+        and (
+            kind in ('phone', 'email', 'click')
+            or kind in {{ browser_kinds }}
+            or other_kind in ('phone', 'email')
+        )
     group by kind, identifier, other_kind, other_id
 
 ),
@@ -130,7 +134,7 @@ holders as (
         max(seen_at) filter (where other_kind in ('crm_lead', 'crm_contact'))
         - min(seen_at) filter (where other_kind in ('crm_lead', 'crm_contact'))
             as holders_span,
-        count(*) filter (where other_kind = 'phone') as phones_count
+        count(*) filter (where other_kind in ('phone', 'email')) as phones_count
     from pairs
     group by kind, identifier
 
