@@ -68,7 +68,7 @@ def answer(
     connection: psycopg.Connection[Any],
     query: LiteralString,
     numbers: LiteralString,
-    values: tuple[Any, ...] = (),
+    values: Any = None,
     *,
     moments: LiteralString = "",
 ) -> tuple[Int64s, ...]:
@@ -83,7 +83,7 @@ def answer(
     ]
     packed = ", ".join(f"string_agg({each}, '')" for each in expressions)
     row = connection.execute(
-        f"select {packed} from ({query}) as found", values or None, binary=True
+        f"select {packed} from ({query}) as found", values, binary=True
     ).fetchone()
     assert row is not None
     return tuple(

@@ -9,6 +9,7 @@ person of an identifier is the node of the person's oldest identifier.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # a person of more identifiers than this is reported with the edges that made it
 LARGE_PERSON = 200
+# up to so many identifiers a person has no row in identity.person_sizes
+SMALL_PERSON = 20
 # with more changes than this share of all nodes, or with more rows beside the table of
 # them, to read everything costs less
 MOST_CHANGES = 0.2
@@ -115,6 +118,31 @@ CHANGED_EDGES: LiteralString = """
         changed.was_joining::int as was_joining
     from identity.changed_edges as changed
     where changed.was_joining or changed.is_joining is not false
+"""
+# those of these persons that may have more identifiers than so many: what lies in the
+# small tables is counted, the rest has bounds
+MAY_BE_LARGE: LiteralString = """
+    select asked.person_node
+    from unnest(%(asked)s::bigint[]) as asked (person_node)
+    cross join lateral (
+        select
+            sum(
+                coalesce(person_sizes.identifiers, %(small)s)
+                + (
+                    select count(*) from identity.node_persons_moved as moved
+                    where moved.person_node = rows.person_node
+                )
+            ) as identifiers
+        from (
+            select asked.person_node
+            union all
+            select person_merges.person_node from identity.person_merges
+            where person_merges.into_node = asked.person_node
+        ) as rows
+        left join identity.person_sizes
+            on rows.person_node = person_sizes.person_node
+    ) as most
+    where most.identifiers > %(limit)s
 """
 # whoever is named in an event was a person, and has an event of its own when it ends
 KEEP_TEXTS: LiteralString = """
@@ -243,13 +271,22 @@ def build(connection: psycopg.Connection[Any], *, index: bool = True) -> Counts:
     chosen = oldest(lowest, ids, first_seen, _ranks(connection), _texts_of(connection))
     del lowest, first_seen
     persons = ids[chosen]
-    counts.large = ids[np.flatnonzero(np.bincount(chosen) > LARGE_PERSON)].tolist()
+    sizes = np.bincount(chosen)
+    counts.large = ids[np.flatnonzero(sizes > LARGE_PERSON)].tolist()
+    notable = np.flatnonzero(sizes > SMALL_PERSON)
     del chosen
     old_ids, old_persons, is_one_table = _pairs(connection)
     counts.rows_written = _replace(
         connection, ids, persons, old_ids, old_persons, index=index,
         rewrite=not is_one_table,
     )  # fmt: skip
+    connection.execute("truncate identity.person_sizes")
+    copy_pairs(
+        connection,
+        "identity.person_sizes (person_node, identifiers)",
+        ids[notable],
+        sizes[notable],
+    )
     if len(old_ids):
         counts.events = _note_events(
             connection, _fates(ids, persons, old_ids, old_persons)
@@ -736,7 +773,8 @@ def note_large_persons(
     """Write identity.large_persons; returns (person, identifiers) of the large ones.
 
     An edge is reported with the number of identifiers it alone ties to the rest: the
-    most first, twenty of each person.
+    most first, twenty of each person. Where no edge ties any alone, it is the edges of
+    the identifier that has most.
     """
     if counts.is_full:
         connection.execute("truncate identity.large_persons")
@@ -749,7 +787,17 @@ def note_large_persons(
             (array(counts.touched),),
         ).fetchall()
         large_before = np.array(gone, dtype=np.int64).ravel()
-        _, _, persons = _members(connection, np.union1d(counts.grown, large_before))
+        (suspects,) = answer(
+            connection,
+            MAY_BE_LARGE,
+            "person_node",
+            {
+                "asked": array(counts.grown),
+                "small": SMALL_PERSON,
+                "limit": LARGE_PERSON,
+            },
+        )
+        _, _, persons = _members(connection, np.union1d(suspects, large_before))
         each, sizes = np.unique(persons, return_counts=True)
         large = each[sizes > LARGE_PERSON].tolist()
         connection.execute(FREELY)
@@ -757,8 +805,13 @@ def note_large_persons(
     for person in large:
         members, _, _ = _members(connection, np.array([person]))
         left, right = _edges_inside(connection, members)
-        pairs = zip(left.tolist(), right.tolist(), strict=True)
-        weak = bridges(members.tolist(), pairs)[:MOST_REPORTED]
+        pairs = list(dict.fromkeys(zip(left.tolist(), right.tolist(), strict=True)))
+        weak = bridges(members.tolist(), pairs)
+        if not weak:
+            ends = Counter(end for pair in pairs for end in pair)
+            (busiest, _), *_ = ends.most_common(1)
+            weak = [(pair, 0) for pair in pairs if busiest in pair]
+        weak = weak[:MOST_REPORTED]
         connection.execute(
             """
             insert into identity.large_persons (

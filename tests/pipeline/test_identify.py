@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -336,6 +337,12 @@ class Machine(RuleBasedStateMachine):
             return
         found = self.graph.assigned()
         assert found == self.graph.expected()
+        sizes = Counter(found.values())
+        assert set(
+            self.connection.execute(
+                "select distinct person_id, identifiers from identity.large_persons"
+            )
+        ) == {each for each in sizes.items() if each[1] > step.LARGE_PERSON}
         incremental = self.graph.pairs()
         with self.connection.transaction(force_rollback=True):
             assert self.graph.run(full=True).rows_written == 0
@@ -369,6 +376,8 @@ def test_a_run_of_changes_leaves_what_reading_everything_leaves(
     from hypothesis.stateful import run_state_machine_as_test
 
     monkeypatch.setattr(step, "MOST_CHANGES", 1e9)
+    monkeypatch.setattr(step, "SMALL_PERSON", 1)
+    monkeypatch.setattr(step, "LARGE_PERSON", 3)
     Machine.dsn = psycopg.conninfo.make_conninfo(warehouse, user="transformer")
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Machine,

@@ -130,6 +130,13 @@ create table if not exists identity.person_merges (
 create index if not exists person_merges_by_other
 on identity.person_merges (into_node);
 
+-- Persons of more than 20 identifiers, as everything was read last: whoever is not here
+-- and gained little since then has not grown large.
+create table if not exists identity.person_sizes (
+    person_node bigint primary key,
+    identifiers bigint not null
+);
+
 create or replace view identity.node_persons as
 select
     built.node_id,
