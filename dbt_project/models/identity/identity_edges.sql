@@ -357,11 +357,32 @@ judged as (
             -- a deal belongs to its primary contact; the others only take part
             when found.evidence = 'deal_contact'
                 then 'only the primary contact of a deal joins'
-            when contradicted.left_id is not null
+            -- (looked up, not joined: the planner expects one pair, and would compare
+            -- each with each)
+            when
+                found.evidence = 'call'
+                and (
+                    found.left_kind, found.left_id, found.right_kind, found.right_id
+                ) in (
+                    select
+                        contradicted.left_kind,
+                        contradicted.left_id,
+                        contradicted.right_kind,
+                        contradicted.right_id
+                    from contradicted
+                )
                 then 'the browser and the phone bear two names'
             when found.evidence in ('lead_browser', 'message_browser')
                 then 'the record itself joins them'
-            when out_of_the_blue.left_id is not null
+            when
+                found.evidence = 'call_phone'
+                and (found.left_kind, found.left_id, found.right_id) in (
+                    select
+                        out_of_the_blue.left_kind,
+                        out_of_the_blue.left_id,
+                        out_of_the_blue.right_id
+                    from out_of_the_blue
+                )
                 then 'nobody known used the phone about that time'
             when found.confidence < {{ var('identity_min_confidence') }}
                 then 'another visitor may have held the number'
@@ -375,19 +396,6 @@ judged as (
         on
             found.right_kind = right_identifiers.kind
             and found.right_id = right_identifiers.identifier
-    left join contradicted
-        on
-            found.left_kind = contradicted.left_kind
-            and found.left_id = contradicted.left_id
-            and found.right_kind = contradicted.right_kind
-            and found.right_id = contradicted.right_id
-            and found.evidence = 'call'
-    left join out_of_the_blue
-        on
-            found.left_kind = out_of_the_blue.left_kind
-            and found.left_id = out_of_the_blue.left_id
-            and found.right_id = out_of_the_blue.right_id
-            and found.evidence = 'call_phone'
     left join rules_both_ways as rules
         on
             found.left_kind = rules.kind
