@@ -15,7 +15,9 @@
 {% macro staged_by_load(source_name, table_name) -%}
     {%- set indexes = [{'columns': ['account_id', 'record_key'], 'unique': true}] -%}
     {#- identity reads what a build's loads staged, and the days around it -#}
-    {%- set days = {'visits': 'visit_date', 'calls': 'call_date'} -%}
+    {%- set days = {
+        'visits': 'visit_date', 'calls': 'call_date', 'number_leases': 'shown_from'
+    } -%}
     {%- for each in var('identity_sources')
         if this.name == 'stg_' ~ each['source'] ~ '__' ~ each['contract']
         and each['changes'] == 'load' -%}

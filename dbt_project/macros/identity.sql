@@ -190,10 +190,11 @@
 
 
 {#
-    Days whose calls a build rates again: those on which its loads changed calls or
-    visits, as landing counted them, so also the day that a moved record left and that of
-    one which is gone. Landing's days are the account's, ours may be the one before or
-    after; and a visit is called from on the next day, too.
+    Days whose calls a build rates again: those on which its loads changed calls, visits
+    or leases, as landing counted them, so also the day that a moved record left and that
+    of one which is gone. Landing's days are the account's, ours may be the one before or
+    after; and a visit is called from on the next day, too. Where a lease ended before it
+    was changed nobody knows: at most number_lease_days after its start.
 #}
 {% macro call_days_of_this_build() -%}
     any(
@@ -202,16 +203,22 @@
             from {{ source('ops', 'load_changes') }} as changes
             inner join {{ source('ops', 'loads') }} as loads
                 on changes.load_id = loads.load_id
-            cross join generate_series(-1, 2) as apart
-            where
-                changes.load_id = {{ loads_of_this_build() }}
-                and (loads.source, loads.stream) in (
-                    {%- for each in var('identity_sources')
-                        if each['contract'] in ('visits', 'calls') %}
-                    {{- ', ' if not loop.first }}
-                    ('{{ each["source"] }}', '{{ each["stream"] or each["contract"] }}')
-                    {%- endfor %}
+            inner join (
+                values
+                {%- for each in var('identity_sources')
+                    if each['contract'] in ('visits', 'calls', 'number_leases') %}
+                {{- ', ' if not loop.first }}
+                (
+                    '{{ each["source"] }}',
+                    '{{ each["stream"] or each["contract"] }}',
+                    {{ var('number_lease_days') if each['contract'] == 'number_leases'
+                        else 0 }}
                 )
+                {%- endfor %}
+            ) as streams (source, stream, lasting)
+                on loads.source = streams.source and loads.stream = streams.stream
+            cross join lateral generate_series(-1, streams.lasting + 2) as apart
+            where changes.load_id = {{ loads_of_this_build() }}
             group by changes.record_date + apart
         )
     )
@@ -220,7 +227,7 @@
 
 {#
     Which staged rows of a contract a build has to look at again: its own, and calls of
-    the days whose calls or visits it changed.
+    the days whose calls, visits or leases it changed.
 #}
 {% macro staged_in_build(each) -%}
     {%- if is_incremental() and each['changes'] == 'load' %}
@@ -253,7 +260,7 @@
 
 {#  All evidence of the records a build has to look at; all records in a full one.  #}
 {% macro evidence_of_build() -%}
-    {%- for each in var('identity_sources') %}
+    {%- for each in var('identity_sources') if each['contract'] != 'number_leases' %}
     (
         with staged as (
             select * from {{ ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) }}
@@ -293,7 +300,7 @@
 #}
 {% macro remove_stale_evidence() -%}
     {%- if is_incremental() %}
-    {%- for each in var('identity_sources') %}
+    {%- for each in var('identity_sources') if each['contract'] != 'number_leases' %}
     {%- set staged = ref('stg_' ~ each['source'] ~ '__' ~ each['contract']) %}
     with said as materialized (
         with staged as (select * from {{ staged }} {{ staged_in_build(each) }})
@@ -588,6 +595,9 @@
             started_at,
             started_at + make_interval(secs => coalesce(duration_s, 0)) as ended_at
             {%- else -%}
+            {% for name in ['ym_client_id', 'visitor_id'] -%}
+            {{ name if name in own else 'null::text' }} as {{ name }},
+            {% endfor -%}
             called_at,
             call_date,
             phone_number
@@ -608,6 +618,8 @@
         null::date as visit_date,
         null::timestamptz as {{ 'started_at' if contract == 'visits' else 'called_at' }},
         null::timestamptz as ended_at,
+        null::text as ym_client_id,
+        null::text as visitor_id,
         null::date as call_date,
         null::text as phone_number
     where false
@@ -723,4 +735,36 @@
 {% macro forget_touched() -%}
     truncate identity.touched_persons, identity.touched_shared;
     update identity.identify_state set are_all_touched = false
+{%- endmacro %}
+
+
+{#  What a browser that may have held a number weighs when somebody calls it.  #}
+{% macro nearness(ended_at, called_at) -%}
+    case
+        when {{ ended_at }} >= {{ called_at }} then 1
+        else 0.1 * exp(-extract(epoch from {{ called_at }} - {{ ended_at }}) / 300)
+    end
+{%- endmacro %}
+
+
+{#  Whom was which number shown, and how long: the logs of every source that has one.  #}
+{% macro number_leases() -%}
+    {%- for each in var('identity_sources') if each['contract'] == 'number_leases' %}
+    select
+        phone_number,
+        ym_client_id,
+        visitor_id,
+        shown_from,
+        shown_to
+    from {{ ref('stg_' ~ each['source'] ~ '__number_leases') }}
+    {{ 'union all' if not loop.last }}
+    {%- else %}
+    select
+        null::text as phone_number,
+        null::text as ym_client_id,
+        null::text as visitor_id,
+        null::timestamptz as shown_from,
+        null::timestamptz as shown_to
+    where false
+    {%- endfor %}
 {%- endmacro %}

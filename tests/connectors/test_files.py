@@ -256,6 +256,7 @@ def test_a_lease_of_nobody_or_of_no_number_is_refused() -> None:
         ["", "1", "", since, ""],
         ["84950000301", "1", "", since, "01.05.2026 09:59"],
         ["84950000301", 1.7e18, "", since, ""],
+        ["84950000301", "1", "", since, "01.06.2026 10:01"],
     ]
     reading = read("l.xlsx", as_xlsx([LEASES, *rows]), "number_leases")
     assert [str(each) for each in reading.wrong] == [
@@ -266,6 +267,7 @@ def test_a_lease_of_nobody_or_of_no_number_is_refused() -> None:
         'line 6, column "Показан по": is earlier than the beginning',
         'line 7, column "ClientID Метрики": is too long for a number cell, its last '
         "digits are lost; format the column as text",
+        'line 8, column "Показан по": is more than 31 days after the beginning',
     ]
     assert reading.records == []
 

@@ -94,7 +94,7 @@ create table identity.int_identity_evidence (
 );
 create table identity.int_call_confidence (
     source text, account_id text, record_key text, pool_size bigint,
-    others_open bigint, confidence real
+    others_open bigint, basis text, confidence real
 );
 create table identity.int_identifiers (
     node_id bigint, kind text, identifier text, first_seen_at timestamptz,

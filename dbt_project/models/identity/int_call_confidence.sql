@@ -1,6 +1,6 @@
--- How likely it is that a call came from the browser that its number was shown to. No
--- source keeps a log of who was shown which number when: visits that were open then and
--- the size of the pool tell how many others may have held it.
+-- How likely it is that a call came from the browser that its number was shown to. A
+-- log of leases tells it; without one, visits that were open then and the size of the
+-- pool tell how many others may have held the number.
 {{ config(
     tags=['identifiers'],
     materialized='incremental',
@@ -28,6 +28,12 @@ visits as (
 
 ),
 
+leases as (
+
+    {{ number_leases() }}
+
+),
+
 tracked as (
 
     select
@@ -36,6 +42,9 @@ tracked as (
         record_key,
         shown_by,
         browser,
+        ym_client_id,
+        visitor_id,
+        phone_number,
         called_at,
         call_date,
         date_trunc('hour', called_at) as in_hour
@@ -89,12 +98,7 @@ near as (
         tracked.call_date,
         coalesce(visit_hours.browser = tracked.browser, false) as is_own,
         (visit_hours.ended_at >= tracked.called_at) as is_open,
-        case
-            when visit_hours.ended_at >= tracked.called_at then 1
-            else 0.1 * exp(
-                -extract(epoch from tracked.called_at - visit_hours.ended_at) / 300
-            )
-        end as weight
+        {{ nearness('visit_hours.ended_at', 'tracked.called_at') }} as weight
     from tracked
     left join visit_hours
         on
@@ -121,6 +125,94 @@ weighed as (
 
 ),
 
+-- one lease may stand in two files: open in one, ended in a later one
+shown as (
+
+    select
+        phone_number,
+        ym_client_id,
+        visitor_id,
+        shown_from,
+        coalesce(max(shown_to), shown_from + interval '1 day') as shown_to
+    from leases
+    {%- if is_incremental() %}
+    where
+        shown_from >= (select min(tracked.called_at) from tracked)
+        - make_interval(days => {{ var('number_lease_days') }} + 1)
+        and shown_from <= (select max(tracked.called_at) from tracked)
+    {%- endif %}
+    group by phone_number, ym_client_id, visitor_id, shown_from
+
+),
+
+-- a lease stands in each hour in which it may be called from
+shown_hours as (
+
+    select
+        shown.phone_number,
+        shown.ym_client_id,
+        shown.visitor_id,
+        shown.shown_from,
+        shown.shown_to,
+        hours.in_hour
+    from shown
+    cross join lateral generate_series(
+        date_trunc('hour', shown.shown_from),
+        shown.shown_to
+        + make_interval(mins => {{ var('contact_after_visit_minutes') }}),
+        interval '1 hour'
+    ) as hours (in_hour)
+
+),
+
+-- the browsers that held the number of a call when it came
+holders as (
+
+    select
+        tracked.source,
+        tracked.account_id,
+        tracked.record_key,
+        coalesce(shown_hours.ym_client_id, shown_hours.visitor_id) as holder,
+        bool_or(
+            coalesce(shown_hours.ym_client_id = tracked.ym_client_id, false)
+            or coalesce(shown_hours.visitor_id = tracked.visitor_id, false)
+        ) as is_own,
+        -- the log and the call name browsers in the same way
+        bool_or(
+            (shown_hours.ym_client_id = tracked.ym_client_id) is not null
+            or (shown_hours.visitor_id = tracked.visitor_id) is not null
+        ) as is_comparable,
+        bool_or(shown_hours.shown_to >= tracked.called_at) as is_open,
+        max({{ nearness('shown_hours.shown_to', 'tracked.called_at') }}) as weight
+    from tracked
+    inner join shown_hours
+        on
+            tracked.phone_number = shown_hours.phone_number
+            and tracked.in_hour = shown_hours.in_hour
+    where
+        shown_hours.shown_from <= tracked.called_at
+        and shown_hours.shown_to
+        + make_interval(mins => {{ var('contact_after_visit_minutes') }})
+        >= tracked.called_at
+    group by tracked.source, tracked.account_id, tracked.record_key, holder
+
+),
+
+-- of a holder that cannot be told from the caller's browser nothing is known
+known as (
+
+    select
+        source,
+        account_id,
+        record_key,
+        coalesce(sum(weight) filter (where is_own), 0) / sum(weight) as confidence,
+        count(*) filter (where not is_own and is_open) as others_open
+    from holders
+    group by source, account_id, record_key
+    having bool_or(is_own) or bool_and(is_comparable)
+
+),
+
 rated as (
 
     select
@@ -129,9 +221,11 @@ rated as (
         weighed.record_key,
         weighed.call_date,
         pools.pool_size,
-        weighed.others_open,
+        coalesce(known.others_open, weighed.others_open) as others_open,
+        case when known.confidence is null then 'estimated' else 'leases' end as basis,
         -- a visit that the counter did not see contradicts nobody
         case
+            when known.confidence is not null then round(known.confidence::numeric, 3)
             when weighed.own_weight = 0 then 1
             else
                 round(
@@ -148,6 +242,11 @@ rated as (
             weighed.source = pools.source
             and weighed.account_id = pools.account_id
             and weighed.call_date = pools.call_date
+    left join known
+        on
+            weighed.source = known.source
+            and weighed.account_id = known.account_id
+            and weighed.record_key = known.record_key
 
 )
 

@@ -146,7 +146,9 @@ call_certainty as (
                 where confidence >= {{ var('identity_min_confidence') }}
             )
         )::numeric / nullif(count(*), 0) as figure,
-        count(*) || ' calls, each of a number shown to a browser' as details
+        count(*) || ' calls, each of a number shown to a browser; of '
+        || count(*) filter (where basis = 'leases')
+        || ' a log says who held it' as details
     from calls
 
 ),

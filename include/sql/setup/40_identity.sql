@@ -56,6 +56,14 @@ begin
     ) then
         drop table identity.int_person_identifiers cascade;
     end if;
+    if to_regclass('identity.int_call_confidence') is not null and not exists (
+        select from pg_attribute
+        where
+            attrelid = to_regclass('identity.int_call_confidence')
+            and attname = 'basis'
+    ) then
+        drop table identity.int_call_confidence cascade;
+    end if;
 end
 $$;
 

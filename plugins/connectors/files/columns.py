@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from connectors.base.manual import COSTS, Plan, Unfit
@@ -12,6 +12,9 @@ from connectors.base.tables import Column
 
 if TYPE_CHECKING:
     from connectors.base.batch import Record
+
+# as the var number_lease_days of dbt_project.yml: so far back calls are rated again
+LONGEST_LEASE = timedelta(days=31)
 
 _CURRENCY = Column("currency_code", "Валюта", "currency",
                    aliases=("currency", "currency_code"),
@@ -153,8 +156,12 @@ def _held_by_somebody(lease: Record) -> None:
     if not (lease["ym_client_id"] or lease["visitor_id"]):
         raise Unfit("ym_client_id", "is empty, and no visitor's number is given")
     start, end = lease["shown_from"], lease["shown_to"]
-    if end and datetime.fromisoformat(end) < datetime.fromisoformat(start):
-        raise Unfit("shown_to", "is earlier than the beginning")
+    if end:
+        held = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+        if held < timedelta(0):
+            raise Unfit("shown_to", "is earlier than the beginning")
+        if held > LONGEST_LEASE:
+            raise Unfit("shown_to", "is more than 31 days after the beginning")
 
 
 PLANS = {
