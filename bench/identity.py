@@ -167,7 +167,7 @@ def increment(
         create unique index if not exists bench_identifiers
         on identity.int_identifiers (identifier, kind);
         create unique index if not exists bench_nodes
-        on identity.int_identifiers (node_id);
+        on identity.int_identifiers (node_id) include (first_seen_at);
         create index if not exists bench_left
         on identity.identity_edges (left_id, left_kind);
         create index if not exists bench_right

@@ -345,6 +345,16 @@
 {%- endmacro %}
 
 
+{#  The key that `identify` looks up: what it asks for stands in the index itself.  #}
+{% macro index_nodes() -%}
+    {%- if is_incremental() -%}
+        select 1
+    {%- else -%}
+        create unique index on {{ this }} (node_id) include (first_seen_at)
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#  From now on the table's changes are noted for the step identify.  #}
 {% macro note_changes_of(what) -%}
     {%- if is_incremental() -%}

@@ -150,7 +150,8 @@ KEEP_TEXTS: LiteralString = """
     select changed.node_id, changed.kind, changed.identifier
     from identity.changed_nodes as changed
     where
-        not exists (
+        (%(dead)s::bigint[] is null or changed.node_id = any(%(dead)s::bigint[]))
+        and not exists (
             select from identity.int_identifiers as identifiers
             where identifiers.node_id = changed.node_id
         )
@@ -175,6 +176,8 @@ class Counts:
     # them that may have grown; after reading everything, those above the limit
     touched: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
     grown: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    # nodes that are not in the graph any more; None: any that changed
+    dead: Int64s | None = None
     large: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -235,7 +238,8 @@ def update(connection: psycopg.Connection[Any], *, full: bool = False) -> Counts
         (array(counts.touched),),
     )
     connection.execute(VIEWS)
-    connection.execute(KEEP_TEXTS)
+    dead = None if counts.dead is None else array(counts.dead)
+    connection.execute(KEEP_TEXTS, {"dead": dead})
     connection.execute(
         "truncate identity.changed_nodes, identity.changed_edges, "
         "identity.changed_identifiers"
@@ -566,6 +570,7 @@ def _increment(connection: psycopg.Connection[Any]) -> Counts:
     had = before != NULL
     counts.touched = np.unique(np.concatenate([now, before[had], dirty]))
     counts.grown = np.unique(now[now != before])
+    counts.dead = nodes[~lives]
     counts.events = _note_events(
         connection,
         _fates(

@@ -6,13 +6,11 @@
     incremental_strategy='delete+insert',
     unique_key=['kind', 'identifier'],
     on_schema_change='fail',
-    indexes=[
-        {'columns': ['identifier', 'kind'], 'unique': true},
-        {'columns': ['node_id'], 'unique': true},
-    ],
+    indexes=[{'columns': ['identifier', 'kind'], 'unique': true}],
     pre_hook="{{ note_replaced_nodes() }}",
     post_hook=[
         "{{ remove_unseen() }}",
+        "{{ index_nodes() }}",
         "{{ note_changes_of('nodes') }}",
     ]
 ) }}
