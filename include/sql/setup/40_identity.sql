@@ -12,6 +12,8 @@ set role transformer;
 
 -- tables of an older shape: the next build makes them anew, from everything
 do $$
+declare
+    older record;
 begin
     if exists (
         select from pg_class
@@ -48,22 +50,21 @@ begin
         -- as if a limit had changed: all identifiers are judged again
         update identity.identify_state set limits = null;
     end if;
-    if to_regclass('identity.int_person_identifiers') is not null and not exists (
-        select from pg_attribute
-        where
-            attrelid = to_regclass('identity.int_person_identifiers')
-            and attname = 'person_node'
-    ) then
-        drop table identity.int_person_identifiers cascade;
-    end if;
-    if to_regclass('identity.int_call_confidence') is not null and not exists (
-        select from pg_attribute
-        where
-            attrelid = to_regclass('identity.int_call_confidence')
-            and attname = 'basis'
-    ) then
-        drop table identity.int_call_confidence cascade;
-    end if;
+    for older in
+        select *
+        from (
+            values ('int_person_identifiers', 'person_node'), ('int_call_confidence', 'basis')
+        ) as shapes (name, lacks)
+    loop
+        if to_regclass('identity.' || older.name) is not null and not exists (
+            select from pg_attribute
+            where
+                attrelid = to_regclass('identity.' || older.name)
+                and attname = older.lacks
+        ) then
+            execute format('drop table identity.%I cascade', older.name);
+        end if;
+    end loop;
 end
 $$;
 
